@@ -1,0 +1,293 @@
+"""The lenient rules, in the order in which they are tried; each is one function with a sentence and a source.
+
+A rule looks at a `Page` and returns what it found, or None. The first rule that finds something decides. Rules 1 to 4
+are final: the last of several counts, as a reader takes a correction. From rule 5 on nothing is final, so assertions
+that disagree are a `conflict` and nothing is read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from evalsuite.answers import cues
+from evalsuite.answers.labels import Found, label_at, label_list, read_at, text_list
+from evalsuite.answers.page import LabelLine, Page, in_list
+from evalsuite.answers.tokens import asserted_mentions, words_of
+
+_BOLD = re.compile(r"\*\*([^*\n]{1,200})\*\*|__([^_\n]{1,200})__")
+_PARENTHESIS = re.compile(r"\(\s?(\w{1,3})\s?\)")
+_BECAUSE = re.compile(r"\s*+,?+\s*+(?:because|since|porque|ya que|pues|car|parce que)\b", re.IGNORECASE)
+_SENTENCE_END = re.compile(r"[.!?][\s)\"”»]|\n")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rule:
+    """A named way of reading."""
+
+    name: str
+    """Name in `Reading.rule`."""
+    read: Callable[[Page], Found | None]
+    """What it finds on a page."""
+
+
+def contract_line(page: Page) -> Found | None:
+    """The last line "Answer: X", in any case, decoration and language, with label or text (openai/simple-evals, made a line)."""
+    begins = {line.start: place for place, line in enumerate(page.label_lines)}
+    last = None
+    for match in cues.contract_pattern(page.cue).finditer(page.text):
+        found = read_at(page.text, match.end(), page.options)
+        if found is not None and not in_list(page.text, match.end(), found, begins, page.label_lines):
+            last = found
+    return last
+
+
+def boxed(page: Page) -> Found | None:
+    r"""The last \boxed{B} (convention of the MATH data set, Hendrycks et al. 2021, arXiv 2103.03874)."""
+    return _last(read_at(page.text, end, page.options) for end in cues.box_ends(page.text))
+
+
+def answer_field(page: Page) -> Found | None:
+    """The last JSON key "answer..." or element <answer> (MIRAGE asks for `answer_choice`, Xiong et al. 2024, arXiv 2402.13178)."""
+    return _last(read_at(page.text, end, page.options) for end in cues.field_ends(page.text))
+
+
+def final_statement(page: Page) -> Found | None:
+    """The last sentence "therefore the answer is B" that concludes (cue of MMLU-Pro, arXiv 2406.01574; ours the markers)."""
+    return _last(statement.found for statement in page.statements if statement.final)
+
+
+def statement(page: Page) -> Found | None:
+    """Sentences "the correct answer is B", "la respuesta correcta es la B", "I would choose B", "B is correct".
+
+    All must agree, with a leading letter too (lm-evaluation-harness `multi_choice_regex`; ours the agreement).
+    """
+    stated = [statement.found for statement in page.statements if statement.found is not None] + _called_correct(page)
+    if not stated:
+        return None
+    first = leading(page)
+    return _agreed(stated if first is None else [*stated, first])
+
+
+def leading(page: Page) -> Found | None:
+    """A first line that begins with a label: "B", "B.", "(B)", "B) text", "B: text", "B because".
+
+    Not the first line of a list of choices; where several are asked, a list of some of the choices is the answer
+    (Hendrycks et al. 2021, MMLU, arXiv 2009.03300: the letter opens the answer; ours the guard against lists).
+    """
+    if not page.lines:
+        return None
+    if page.options.several and (listed := _listed(page)) is not None:
+        return listed
+    if not page.label_lines:
+        return _leading_word(page)
+    first = page.label_lines[0]
+    distinct = {line.index for line in page.label_lines}
+    found = _line_answer(page, first)
+    bare = _is_bare(page, first)
+    if len(distinct) == 1:
+        if bare or (first.number == 0 and not cues.is_rejected(page.text, first.start, min(first.end, first.after + 200))):
+            return found
+        return None
+    follower = page.label_lines[1]
+    if first.number == 0 and bare and follower.number > 1:
+        return found
+    return None
+
+
+def bare_line(page: Page) -> Found | None:
+    """A last line that is nothing but a label, after an explanation or an echo of the choices (ours)."""
+    if not page.label_lines:
+        return None
+    last = page.label_lines[-1]
+    line = page.text[last.start : last.end].strip(" \t.()[]\"'-•")
+    is_alone = line.casefold() == page.options.labels[last.index].casefold()
+    return Found(indices=(last.index,), end=last.end) if is_alone and last.number == len(page.lines) - 1 else None
+
+
+def cued_text(page: Page) -> Found | None:
+    """The one choice that a sentence with a cue names further on: "the best step is to give aspirin at once" (ours)."""
+    found = []
+    for statement in page.statements:
+        if statement.found is None:
+            stop = _SENTENCE_END.search(page.text, statement.end, statement.end + 400)
+            span = page.text[statement.end : stop.start() if stop else statement.end + 400]
+            named = asserted_mentions(span, words_of(span), page.options.texts)
+            if len(named) == 1:
+                found.append(Found(indices=tuple(named), end=statement.end))
+    return _only(found)
+
+
+def bold(page: Page) -> Found | None:
+    """The only label or choice that stands in bold, if its clause does not reject it (ours)."""
+    found = []
+    for match in _BOLD.finditer(page.raw):
+        content = (match.group(1) or match.group(2)).strip()
+        label = label_at(content, 1 if content.startswith("(") else 0, page.options)
+        index = label[0] if label is not None else page.options.texts.exactly(content)
+        if index is not None and not cues.is_rejected(page.raw, match.start(), match.end()):
+            found.append(Found(indices=(index,), end=match.end()))
+    return _only(found)
+
+
+def option(page: Page) -> Found | None:
+    """The only label after "option", "opción", "choice", "letra" whose clause does not reject it (ours)."""
+    found = []
+    for end in cues.option_ends(page.text):
+        listed = label_list(page.text, end + (page.text[end : end + 1] == "("), page.options)
+        if listed is not None and not cues.is_rejected(page.text, end, listed.end):
+            found.append(listed)
+    return _only(found)
+
+
+def parenthesis(page: Page) -> Found | None:
+    """The only label in parentheses whose clause does not reject it: "this is pericarditis (E)" (lm-evaluation-harness)."""
+    places = {label: index for index, label in enumerate(page.options.labels)}
+    found = [
+        Found(indices=(places[match.group(1)],), end=match.end())
+        for match in _PARENTHESIS.finditer(page.text)
+        if match.group(1) in places and not match.group(1).isdigit() and not cues.is_rejected(page.text, match.start(), match.end())
+    ]
+    return _only(found)
+
+
+def marked_correct(page: Page) -> Found | None:
+    """In an analysis of the choices line by line, the only line that calls its choice correct (ours)."""
+    if page.inverted or len({line.index for line in page.label_lines}) < 2:
+        return None
+    marked = [line for line in page.label_lines if cues.is_marked_right(page.text[line.after : line.end])]
+    return _only([Found(indices=(line.index,), end=line.end) for line in marked])
+
+
+def choice_line(page: Page) -> Found | None:
+    """A first or last line that is a choice's text, or a first line that begins with it: "Yes, because ..." (ours)."""
+    if not page.lines or _in_echo(page):
+        return None
+    start = page.lines[0][0]
+    for span in (page.lines[0], page.lines[-1]):
+        whole = page.options.texts.exactly(page.text[slice(*span)]) if span[1] - span[0] <= 2000 else None
+        if whole is not None:
+            return Found(indices=(whole,), end=span[1])
+    found = text_list(page.text, start, page.options)
+    if found is None or found.conflict or cues.is_rejected(page.text, start, found.end):
+        return _short_word(page, start, found)
+    return found if all(page.options.texts.telling(index) for index in found.indices) else _short_word(page, start, found)
+
+
+def only_choice(page: Page) -> Found | None:
+    """The text of exactly one choice, named as a whole in a finished clause that does not negate it.
+
+    A longer choice that contains a shorter one wins (ours; the containment metrics of open question answering lack both guards).
+    """
+    stop = max((match.end() for match in re.finditer(r"[.!?:)]|\n", page.text)), default=0)
+    text = page.text[:stop] if stop else page.text
+    named = asserted_mentions(text, words_of(text), page.options.texts)
+    return Found(indices=tuple(named), end=len(text)) if len(named) == 1 and not _in_echo(page) else None
+
+
+RULES: tuple[Rule, ...] = tuple(
+    Rule(name=read.__name__, read=read)
+    for read in (
+        contract_line,
+        boxed,
+        answer_field,
+        final_statement,
+        statement,
+        leading,
+        bare_line,
+        cued_text,
+        bold,
+        option,
+        parenthesis,
+        marked_correct,
+        choice_line,
+        only_choice,
+    )
+)
+"""The lenient rules in their order."""
+
+
+def _in_echo(page: Page) -> bool:
+    """Whether the output holds a list of choices."""
+    return len({line.index for line in page.label_lines}) > 1
+
+
+def _is_bare(page: Page, line: LabelLine) -> bool:
+    """Whether a label line holds nothing but the label, with or without its choice."""
+    rest = page.text[line.after : min(line.end, line.after + 2000)]
+    return not any(character.isalnum() for character in rest) or page.options.texts.exactly(rest) == line.index
+
+
+def _line_answer(page: Page, line: LabelLine) -> Found | None:
+    """What a label line answers; "A:" may stand for "Answer:", as in question-and-answer layouts."""
+    text, options = page.text, page.options
+    if options.labels[line.index] == "A" and text[line.after : line.after + 1] == ":" and not _is_bare(page, line):
+        rest = text[line.after + 1 : min(line.end, line.after + 2000)].strip(" .")
+        named = options.texts.exactly(rest)
+        labelled = next((index for index, label in enumerate(options.labels) if label == rest), None)
+        if labelled is not None or named is not None:
+            return Found(indices=(labelled if labelled is not None else named or 0,), end=line.end)
+    return label_list(text, line.after - len(options.labels[line.index]), options)
+
+
+def _leading_word(page: Page) -> Found | None:
+    """A first line "B because ..."."""
+    start = page.lines[0][0]
+    label = label_at(page.text, start, page.options)
+    if label is None or not _BECAUSE.match(page.text, label[1]):
+        return None
+    return Found(indices=(label[0],), end=label[1])
+
+
+def _listed(page: Page) -> Found | None:
+    """Several answers as bare label lines, one below the other, or joined on one line; not all choices."""
+    if not page.label_lines:
+        found = label_list(page.text, page.lines[0][0], page.options)
+        alone = found is not None and not page.text[found.end : page.lines[0][1]].strip(" .)")
+        return found if alone else None
+    lines = page.label_lines
+    indices = {line.index for line in lines}
+    together = all(line.number == number for number, line in enumerate(lines))
+    if len(lines) < 2 or not together or len(indices) == len(page.options.labels) or not all(_is_bare(page, line) for line in lines):
+        return None
+    return Found(indices=tuple(sorted(indices)), end=lines[-1].end)
+
+
+def _called_correct(page: Page) -> list[Found]:
+    """Labels that are the subject of "is correct", unless the question asks for what is wrong."""
+    if page.inverted:
+        return []
+    places = {label: index for index, label in enumerate(page.options.labels)}
+    pattern = cues.correct_pattern(page.options.labels)
+    return [Found(indices=(places[match.group(1)],), end=match.end()) for match in pattern.finditer(page.text)]
+
+
+def _short_word(page: Page, start: int, found: Found | None) -> Found | None:
+    """A first word such as "Yes" or "No" that punctuation sets apart."""
+    if found is None or found.conflict:
+        return None
+    key = page.options.texts.keys[found.indices[0]]
+    following = page.text[found.end : found.end + 1]
+    is_short = len(found.indices) == 1 and len(key) == 1 and found.end - start <= 40
+    return found if is_short and following in {"", ".", ",", ";", ":", "!", "\n"} else None
+
+
+def _last(found: Iterable[Found | None]) -> Found | None:
+    """The last thing that was found."""
+    last = None
+    for one in found:
+        last = one if one is not None else last
+    return last
+
+
+def _agreed(found: list[Found]) -> Found:
+    """The one reading on which all agree, else a conflict."""
+    distinct = {one.indices for one in found}
+    return found[0] if len(distinct) == 1 else Found(indices=(), end=found[-1].end)
+
+
+def _only(found: list[Found]) -> Found | None:
+    """The one reading if there is exactly one, else nothing (to name several is not to assert any)."""
+    distinct = {one.indices for one in found}
+    return found[-1] if len(distinct) == 1 and not found[-1].conflict else None

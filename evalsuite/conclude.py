@@ -1,0 +1,241 @@
+"""From the scores of an out directory to estimates, comparisons, verdicts and the report; no model, no engine."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from evalsuite.metrics import METRICS
+from evalsuite.outputs import OutDir
+from evalsuite.plan import Plan
+from evalsuite.prompts import pair_difference
+from evalsuite.stats.compare import AnalysisDesign, compare_frames
+from evalsuite.stats.tables import estimate_frame
+from evalsuite.store import Store, engine_notes
+from evalsuite.types import Prompt
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from evalsuite.metrics.base import Metric
+
+LIBRARIES = ("torch", "transformers", "tokenizers", "datasets", "numpy", "scipy", "pandas", "pyarrow", "rouge-score")
+"""Libraries whose version can change a number."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conclusion:
+    """What was found."""
+
+    scores: pd.DataFrame
+    """scores.parquet."""
+    estimates: pd.DataFrame
+    """One row per model and condition."""
+    comparisons: pd.DataFrame
+    """comparisons.csv."""
+    counts: Mapping[str, int]
+    """Scores by status."""
+    changes: Sequence[Mapping[str, Any]]
+    """What was changed in the analysis after it was stated."""
+    environment: Mapping[str, Any]
+    """Hardware, versions, weights and data, for manifest and report."""
+    lines: tuple[str, ...]
+    """Verdicts for a terminal."""
+
+
+def conclude(plan: Plan, out: OutDir, store: Store, changes: Sequence[Mapping[str, Any]]) -> Conclusion:
+    """Estimate, compare and report what scores.parquet holds; writes comparisons.csv and the report.
+
+    Args:
+        plan: the study.
+        out: its out directory, with plan.parquet and scores.parquet.
+        store: says on what the answers were computed.
+        changes: what was changed in the analysis since it was stated; any makes every result exploratory.
+    """
+    import pandas as pd
+
+    scores = pd.read_parquet(out.scores)
+    metrics = {name: METRICS[name] for task in plan.tasks.values() for name in task.task.card.metrics}
+    design = design_of(plan, metrics, exploratory=bool(changes))
+    comparisons = compare_frames(scores, design)
+    comparisons.to_csv(out.comparisons, index=False, lineterminator="\n")
+    level = 1 - design.alpha
+    estimates = estimate_frame(scores, metrics, missing=design.missing, exclude=design.exclude, level=level)
+    estimates["role"] = [
+        _role(design, *row) for row in estimates[["task", "metric", "strategy", "perturbation"]].itertuples(index=False)
+    ]
+    environment = environment_of(plan, store)
+    _write_report(plan, out, scores, estimates, comparisons, metrics, changes, environment)
+    return Conclusion(
+        scores=scores,
+        estimates=estimates,
+        comparisons=comparisons,
+        counts={str(status): int(n) for status, n in scores["status"].value_counts().sort_index().items()},
+        changes=changes,
+        environment=environment,
+        lines=verdict_lines(comparisons, changes),
+    )
+
+
+def design_of(plan: Plan, metrics: Mapping[str, Metric], *, exploratory: bool) -> AnalysisDesign:
+    """The analysis with every name resolved."""
+    analysis = plan.study.analysis
+    return AnalysisDesign(
+        study=plan.study.study,
+        pairs=plan.pairs,
+        primary_strategy=plan.primary_strategy,
+        primary_perturbation=analysis.primary.perturbation,
+        primary_metric={name: task.metric for name, task in plan.tasks.items()},
+        metrics=metrics,
+        alpha=analysis.alpha,
+        margin=analysis.margin,
+        correction=analysis.correction,
+        missing=analysis.missing,
+        n_resamples=analysis.n_resamples,
+        seed=plan.study.seed,
+        exclude=plan.study.exclude,
+        tags={name: {s.id: s.tags for s in task.samples if s.tags} for name, task in plan.tasks.items()},
+        exploratory=exploratory,
+    )
+
+
+def _role(design: AnalysisDesign, task: str, metric: str, strategy: str, perturbation: str) -> str:
+    primary = (
+        not design.exploratory
+        and design.primary_metric.get(task) == metric
+        and (strategy, perturbation) == (design.primary_strategy, design.primary_perturbation)
+    )
+    return "primary" if primary else "exploratory"
+
+
+def environment_of(plan: Plan, store: Store) -> dict[str, Any]:
+    """On what the answers were computed and from what; the same whoever asks, as long as the store is the same."""
+    return {
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}},
+        "engines": {name: engine_notes(store.folder, model.identity) for name, model in plan.models.items()},
+        "weights": {
+            name: {
+                "fingerprint": model.checkpoint.fingerprint,
+                "repo": model.checkpoint.repo,
+                "revision": model.checkpoint.revision,
+                "pinned": model.checkpoint.pinned,
+                "engine": model.settings.name,
+                "dtype": model.settings.dtype,
+                "quantisation": model.settings.quantisation,
+            }
+            for name, model in plan.models.items()
+        },
+        "data": {
+            name: {
+                "split": task.split,
+                "fingerprint": task.data.fingerprint,
+                "n_samples": len(task.samples),
+                "n_left_out_by_card": len(task.data.excluded),
+                "revision": task.task.card.revision,
+            }
+            for name, task in plan.tasks.items()
+        },
+    }
+
+
+def _write_report(
+    plan: Plan,
+    out: OutDir,
+    scores: pd.DataFrame,
+    estimates: pd.DataFrame,
+    comparisons: pd.DataFrame,
+    metrics: Mapping[str, Metric],
+    changes: Sequence[Mapping[str, Any]],
+    environment: Mapping[str, Any],
+) -> None:
+    from evalsuite.report import Findings, build, write_report
+
+    prompts = first_prompts(plan, out)
+    findings = Findings(
+        study=plan.study,
+        models={name: _model_facts(plan, name) for name in plan.models},
+        scores=scores,
+        estimates=estimates,
+        comparisons=comparisons,
+        cards={name: task.task.card for name, task in plan.tasks.items()},
+        prompts=prompts,
+        prompt_differences=prompt_differences(plan, prompts),
+        manifest={**environment, "plan_hash": plan.digest(), "analysis_changes": list(changes)},
+        command=f"evalsuite run {plan.file.name}" + (f" --limit {plan.selection.limit}" if plan.selection.limit else ""),
+        metrics=metrics,
+    )
+    write_report(build(findings), out.folder)
+
+
+def _model_facts(plan: Plan, name: str) -> dict[str, Any]:
+    model = plan.models[name]
+    entry = model.entry
+    path = entry.path or ""
+    # A folder of this machine is nobody else's business, and would make reports differ between machines.
+    label = path if path.startswith(("package:", "stub:")) else Path(path).name
+    return {
+        "domain": entry.domain,
+        "base": entry.base,
+        "repo": entry.repo or label,
+        "revision": model.checkpoint.revision,
+        "pinned": model.checkpoint.pinned,
+        "fingerprint": model.checkpoint.fingerprint,
+        "parameters_b": entry.parameters_b,
+        "licence": entry.licence,
+        "note": entry.note,
+    }
+
+
+def first_prompts(plan: Plan, out: OutDir) -> dict[tuple[str, str], dict[str, str | None]]:
+    """(task, strategy) to model to the prompt of the task's first sample as sent; None where the task is restricted."""
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(
+        out.plan,
+        columns=["task", "strategy", "model", "prompt"],
+        filters=[
+            ("perturbation", "==", plan.study.analysis.primary.perturbation),
+            ("sample_id", "in", [task.samples[0].id for task in plan.tasks.values() if task.samples]),
+        ],
+    )
+    prompts: dict[tuple[str, str], dict[str, str | None]] = {}
+    for row in table.to_pylist():
+        prompts.setdefault((row["task"], row["strategy"]), {}).setdefault(row["model"], row["prompt"])
+    return prompts
+
+
+def prompt_differences(
+    plan: Plan, prompts: Mapping[tuple[str, str], Mapping[str, str | None]]
+) -> dict[tuple[tuple[str, str], str], str]:
+    """What differs between the prompts that a pair was sent in the primary cell."""
+    differences = {}
+    for a, b in plan.pairs:
+        for task in plan.tasks:
+            texts = prompts.get((task, plan.primary_strategy), {})
+            text_a, text_b = texts.get(a), texts.get(b)
+            if text_a is not None and text_b is not None:
+                sent = [Prompt(token_ids=(), text=text) for text in (text_a, text_b)]
+                differences[(a, b), task] = pair_difference(sent[0], sent[1], names=(a, b))
+    return differences
+
+
+def verdict_lines(comparisons: pd.DataFrame, changes: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """The primary comparisons as lines for a terminal."""
+    lines = [f"analysis changed since it was stated, so everything is exploratory: {c['key']}: {c['old']} -> {c['new']}" for c in changes]
+    rows = comparisons[(comparisons["role"] == "primary") | bool(changes)]
+    rows = rows[rows["subset"] == "all"]
+    if rows.empty:
+        return (*lines, "no pair of models, so nothing was compared")
+    for row in rows.to_dict("records"):
+        head = f"{row['model_a']} - {row['model_b']}, {row['task']}, {row['metric']}: "
+        if row["difference"] != row["difference"]:
+            lines.append(f"{head}{row['verdict']} ({row['status_note']})")
+            continue
+        numbers = f"{100 * row['difference']:+.1f} points, {row['ci_level']:.0%} interval {100 * row['ci_low']:+.1f} to {100 * row['ci_high']:+.1f}"
+        note = f" ({row['status_note']})" if row["status_note"] else ""
+        lines.append(f"{head}{numbers}, n = {row['n_samples']}: {row['verdict']}{note}")
+    return tuple(lines)

@@ -1,0 +1,399 @@
+"""Locating and reading data: where a split lies, its rows with their line numbers, and the checks that every split must pass.
+
+Look-up order of a split, first wins: the study's `data:`; `$EVALSUITE_DATA/<task or alias>/<split>.jsonl[.gz]`; beside the
+plugin; the hub. Nothing here quotes the text of a row: a fault names file, line, key and type, since rows may be patients' text.
+This module lies below `tasks`, so it states what it needs of a task as protocols; `tasks.Task` satisfies them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import traceback
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+from evalsuite.errors import Fault, UserError
+from evalsuite.rows import SUFFIXES, HubError, Row, hub_rows, plain, read_rows, scan_rows
+from evalsuite.types import Excluded, Sample
+
+__all__ = ["LoadedSplit", "Located", "content_hash", "load_split", "locate", "pool_without", "read_rows"]
+
+MAX_FAULTS = 20
+DUPLICATE = "duplicate_choices"
+"""Known issue, and tag, of samples that hold one choice text twice."""
+
+
+class _Split(Protocol):
+    """What must be known of a split; see `tasks.Split`."""
+
+    @property
+    def n_rows(self) -> int | None: ...
+    @property
+    def excluded(self) -> Mapping[str, int]: ...
+    @property
+    def tagged(self) -> Mapping[str, int]: ...
+    @property
+    def counted(self) -> bool: ...
+    @property
+    def hub_split(self) -> str | None: ...
+    @property
+    def file(self) -> str | None: ...
+
+
+class _Card(Protocol):
+    """What must be known of a task; see `tasks.TaskCard`."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def language(self) -> str: ...
+    @property
+    def exemplar_split(self) -> str | None: ...
+    @property
+    def exemplar_splits(self) -> Mapping[str, str]: ...
+    @property
+    def splits(self) -> Mapping[str, _Split]: ...
+    @property
+    def aliases(self) -> tuple[str, ...]: ...
+    @property
+    def hub_id(self) -> str | None: ...
+    @property
+    def hub_config(self) -> str | None: ...
+    @property
+    def revision(self) -> str | None: ...
+    @property
+    def restricted(self) -> bool: ...
+    @property
+    def known_issues(self) -> Mapping[str, str]: ...
+    @property
+    def get_data(self) -> str: ...
+
+
+class _Task(Protocol):
+    """A task as far as its data goes; see `tasks.Task`."""
+
+    @property
+    def card(self) -> _Card: ...
+    @property
+    def to_sample(self) -> Callable[[Row, int], Sample | Excluded]: ...
+    @property
+    def folder(self) -> Path | None: ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Located:
+    """Where a split lies."""
+
+    path: Path | None
+    """Local file; None: on the hub."""
+    hub: str
+    """`<id>[/<config>]@<revision or unpinned>:<split>`; empty for a local file."""
+    how: str
+    """Which place of the look-up order held it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LoadedSplit:
+    """A split that was read and passed its checks."""
+
+    samples: tuple[Sample, ...]
+    """Samples in the order of the source."""
+    excluded: tuple[Excluded, ...]
+    """Rows that the task leaves out, in the order of the source."""
+    fingerprint: str
+    """sha256 (hex) over the rows as sorted JSON, one per line; equal for a file, its gzip, and the same rows from elsewhere."""
+    source: str
+    """Path, or the hub's id with revision and split."""
+    notes: tuple[str, ...]
+    """Sentences for the manifest: where it was found, what is not pinned, counts that the card does not fix."""
+
+
+def content_hash(sample: Sample) -> str:
+    """First 16 hex digits of sha256 over question, context, choices and references (NFC, as JSON); equal in every process."""
+    parts = [sample.question, sample.context, list(sample.choices), list(sample.references)]
+    text = unicodedata.normalize("NFC", json.dumps(parts, ensure_ascii=False))
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def pool_without(samples: Sequence[Sample], groups: Collection[str]) -> tuple[Sample, ...]:
+    """Exemplar pool: the samples whose group is not among the evaluated `groups`, in their order."""
+    evaluated = frozenset(groups)
+    return tuple(sample for sample in samples if sample.group not in evaluated)
+
+
+def locate(task: _Task, split: str, study_data: Mapping[str, Path]) -> Located:
+    """Find a split's file, or its place on the hub; reads nothing.
+
+    A folder or file that the study names is binding: if the split is not there, nothing else is tried. A single file stands for
+    whichever split is asked, except where its name is that of another split on the card.
+
+    Args:
+        task: the task.
+        split: split name, one of the card's.
+        study_data: the study's `data:`, by task name; folders or files.
+
+    Raises:
+        UserError: no such split; nothing found, with every place that was looked at and how to get the data.
+    """
+    card = task.card
+    if split not in card.splits:
+        raise UserError(Fault(file=f"task {card.name}", key="split", value=split, allowed=f"one of {', '.join(sorted(card.splits))}"))
+    entry = card.splits[split]
+    if card.name in study_data and (found := _in_study(card, split, study_data[card.name])):
+        return Located(path=found, hub="", how=f"study data.{card.name}")
+    looked: list[str] = []
+    root = os.environ.get("EVALSUITE_DATA", "")
+    if root and not Path(root).is_dir():
+        raise UserError(Fault(file="$EVALSUITE_DATA", key="", value=root, allowed="an existing folder, or unset"))
+    for name in (card.name, *card.aliases) if root else ():
+        looked.append(f"$EVALSUITE_DATA/{name}")
+        if found := _in_folder(Path(root) / name, split, entry.file):
+            return Located(path=found, hub="", how=f"$EVALSUITE_DATA/{name}")
+    for folder in _beside(task):
+        looked.append(str(folder))
+        if found := _in_folder(folder, split, entry.file):
+            return Located(path=found, hub="", how="beside the plugin")
+    if card.hub_id and entry.hub_split:
+        config = f"/{card.hub_config}" if card.hub_config else ""
+        return Located(path=None, hub=f"{card.hub_id}{config}@{card.revision or 'unpinned'}:{entry.hub_split}", how="hub")
+    raise UserError(_not_found(card, split, looked, "this split is not on the hub under the task's id"))
+
+
+def load_split(task: _Task, split: str, study_data: Mapping[str, Path]) -> LoadedSplit:
+    """Read a split, make its samples, and check everything that the card says of it.
+
+    Raises:
+        UserError: up to 20 faults: unreadable or malformed rows (file and line), a number of rows, exclusions or tags that is not the
+            card's, equal ids (both lines), rows that the plugin refuses, keys outside their choices, empty or repeated choices.
+    """
+    place = locate(task, split, study_data)
+    card, entry = task.card, task.card.splits[split]
+    where = str(place.path) if place.path else f"hub:{place.hub}"
+    faults: list[Fault] = []
+    samples: list[Sample] = []
+    excluded: list[Excluded] = []
+    lines: dict[str, int] = {}
+    digest = hashlib.sha256()
+    n_rows = 0
+    for line, row in _rows(card, split, place):
+        if len(faults) >= MAX_FAULTS:
+            raise UserError(faults[:MAX_FAULTS])
+        if isinstance(row, Fault):
+            faults.append(row)
+            continue
+        digest.update(_canonical(row))
+        made = _make(task, row, n_rows, f"{where}:{line}")
+        n_rows += 1
+        if isinstance(made, Fault):
+            faults.append(made)
+            continue
+        name = made.sample_id if isinstance(made, Excluded) else made.id
+        if name in lines:
+            faults.append(Fault(file=f"{where}:{line}", key="id", value="", allowed=f"unique ids, but line {lines[name]} has the same id"))
+        lines.setdefault(name, line)
+        if isinstance(made, Excluded):
+            excluded.append(made)
+            continue
+        sample = _tag_duplicates(made, card)
+        found = _check_sample(sample, card.kind, card.language, card.known_issues)
+        faults.extend(Fault(file=f"{where}:{line}", key=key, value=str(value), allowed=allowed) for key, value, allowed in found)
+        samples.append(sample)
+    if not faults:
+        faults.extend(_check_counts(entry, where, n_rows, samples, excluded))
+        faults.extend(_check_labels(card, where, samples))
+    if faults:
+        raise UserError(faults[:MAX_FAULTS])
+    notes = _notes(card, entry, place, samples, excluded)
+    return LoadedSplit(samples=tuple(samples), excluded=tuple(excluded), fingerprint=digest.hexdigest(), source=where, notes=notes)
+
+
+def _in_study(card: _Card, split: str, path: Path) -> Path | None:
+    """The study's own file for a split; None if the study names a file that is another split's."""
+    key = f"data.{card.name}"
+    if path.is_dir():
+        if found := _in_folder(path, split, card.splits[split].file):
+            return found
+        names = card.splits[split].file or f"{split}.jsonl[.gz], {split}.csv or {split}.parquet"
+        raise UserError(Fault(file="study", key=key, value=str(path), allowed=f"a folder that holds {names}"))
+    if not path.is_file():
+        raise UserError(Fault(file="study", key=key, value=str(path), allowed="an existing folder or file"))
+    if not path.name.endswith(SUFFIXES):
+        raise UserError(Fault(file="study", key=key, value=str(path), allowed=f"a file ending in {', '.join(SUFFIXES)}"))
+    stem = path.name.split(".")[0]
+    named = {name for name, entry in card.splits.items() if stem == name or path.name == entry.file}
+    # A file without a split's name is what the person wants evaluated: it is never taken as the pool of exemplars.
+    if named:
+        return path if split in named else None
+    return None if split in _exemplar_splits(card) else path
+
+
+def _exemplar_splits(card: _Card) -> frozenset[str]:
+    return frozenset(name for name in (card.exemplar_split, *card.exemplar_splits.values()) if name is not None)
+
+
+def _in_folder(folder: Path, split: str, file: str | None) -> Path | None:
+    """The one file of a split in a folder; two candidates are a fault, since one of them would silently win."""
+    names = (file,) if file else tuple(f"{split}{suffix}" for suffix in SUFFIXES)
+    found = [folder / name for name in names if (folder / name).is_file()]
+    if len(found) > 1:
+        both = ", ".join(path.name for path in found)
+        raise UserError(Fault(file=str(folder), key=split, value=both, allowed="one file per split"))
+    return found[0] if found else None
+
+
+def _beside(task: _Task) -> tuple[Path, ...]:
+    """Folders beside the plugin: its own where the file is named on the card or the folder bears the task's name, then one per name."""
+    if task.folder is None:
+        return ()
+    names = (task.card.name, *task.card.aliases)
+    # `test.jsonl` in the folder of a plugin with several tasks would be everybody's; it counts only if the folder is the task's own.
+    own = task.folder.name in names or any(entry.file for entry in task.card.splits.values())
+    return ((task.folder,) if own else ()) + tuple(task.folder / name for name in names)
+
+
+def _not_found(card: _Card, split: str, looked: Sequence[str], why: str) -> Fault:
+    places = f"looked in {', '.join(looked)}; " if looked else ""
+    unset = "" if os.environ.get("EVALSUITE_DATA") else "$EVALSUITE_DATA is not set; "
+    file = card.splits[split].file or f"{split}.jsonl.gz"
+    ways = f"put {file} into $EVALSUITE_DATA/{card.name}/ or write `data: {{{card.name}: FOLDER}}` in study.yaml"
+    get = f"; {card.get_data}" if card.get_data else ""
+    return Fault(file=f"task {card.name}", key=f"split {split}", value="", allowed=f"no data found ({places}{unset}{why}): {ways}{get}")
+
+
+def _rows(card: _Card, split: str, place: Located) -> Iterator[tuple[int, Row | Fault]]:
+    if place.path:
+        return (yield from scan_rows(place.path))
+    try:
+        yield from hub_rows(card.hub_id or "", card.hub_config, card.splits[split].hub_split or "", card.revision)
+    except HubError as error:
+        raise UserError(_not_found(card, split, (), str(error))) from error
+
+
+def _canonical(row: Row) -> bytes:
+    return json.dumps(row, sort_keys=True, ensure_ascii=False, default=_as_text).encode("utf-8", "surrogatepass") + b"\n"
+
+
+def _as_text(value: object) -> str:
+    return hashlib.sha256(value).hexdigest() if isinstance(value, bytes) else str(value)
+
+
+def _make(task: _Task, row: Row, number: int, where: str) -> Sample | Excluded | Fault:
+    """One row through the plugin; what the plugin raises becomes a fault at the row's line."""
+    try:
+        made: object = task.to_sample(row, number)
+    except ValueError as error:
+        # The row's text may stand in a message of Python's own, such as int()'s.
+        quotes = task.card.restricted or any(len(str(value)) > 1 and str(value) in str(error) for value in row.values())
+        reason = type(error).__name__ if quotes else str(error)[:200]
+        return Fault(file=where, key="row", value="", allowed=f"the plugin of {task.card.name} refuses it: {reason}")
+    except KeyError as error:
+        key = str(error.args[0]) if error.args and str(error.args[0]) not in map(str, row.values()) else "?"
+        columns = "" if task.card.restricted else f"; it has {', '.join(list(map(str, row))[:12])}"
+        return Fault(file=where, key=key, value="missing", allowed=f"a row with this key{columns}")
+    except (TypeError, AttributeError, IndexError) as error:
+        at = traceback.extract_tb(error.__traceback__)[-1]
+        allowed = f"a row that the plugin of {task.card.name} can read ({type(error).__name__} at {at.filename}:{at.lineno})"
+        return Fault(file=where, key="row", value="", allowed=allowed)
+    wrong = Fault(file=where, key="row", value=type(made).__name__, allowed="to_sample returns a Sample or an Excluded")
+    return made if isinstance(made, Sample | Excluded) else wrong
+
+
+def _repeats(choices: Iterable[object]) -> bool:
+    texts = [plain(choice) for choice in choices if _is_text(choice)]
+    return len(set(texts)) < len(texts)
+
+
+def _tag_duplicates(sample: Sample, card: _Card) -> Sample:
+    if DUPLICATE in card.known_issues and DUPLICATE not in sample.tags and _repeats(sample.choices):
+        return replace(sample, tags=(*sample.tags, DUPLICATE))
+    return sample
+
+
+def _check_sample(sample: Sample, kind: str, language: str, issues: Collection[str]) -> Iterator[tuple[str, object, str]]:
+    """(key, value, allowed) of each fault of a sample; values never hold its text."""
+    for key, text in (("id", sample.id), ("group", sample.group), ("question", sample.question)):
+        if not _is_text(text):
+            yield key, "empty", "a text"
+    if sample.language != language:
+        yield "language", sample.language, f"the card's language, {language}"
+    for tag in sorted(set(sample.tags) - set(issues)):
+        yield "tags", tag, "a name among the card's known_issues"
+    if kind != "text":
+        yield from _check_choices(sample)
+        return
+    if not sample.references or not all(map(_is_text, sample.references)):
+        yield "references", "empty", "at least one text, none of them empty"
+    if sample.choices or sample.targets:
+        yield "choices", len(sample.choices), "none, since the task is of kind text"
+
+
+def _check_choices(sample: Sample) -> Iterator[tuple[str, object, str]]:
+    """Faults of choices and key; a key outside its choices is one, never a sample that every model gets wrong."""
+    n = len(sample.choices)
+    if n < 2:
+        yield "choices", n, "at least two choices"
+    for index, choice in enumerate(sample.choices):
+        if not _is_text(choice):
+            yield f"choices[{index}]", "empty", "a text"
+    if not sample.targets or len(set(sample.targets)) < len(sample.targets):
+        yield "targets", len(sample.targets), "the position of each right choice, once"
+    for target in sample.targets:
+        if type(target) is not int or target not in range(n):
+            yield (
+                "targets",
+                str(target) if type(target) is int else type(target).__name__,
+                f"a position from 0 to {n - 1}: the key lies outside its choices",
+            )
+    if sample.labels and (len(sample.labels) != n or len(set(sample.labels)) < n):
+        yield "labels", len(sample.labels), f"{n} different labels"
+    if _repeats(sample.choices) and DUPLICATE not in sample.tags:
+        yield "choices", "the same text twice", f"different choices, or `{DUPLICATE}` among the card's known_issues"
+
+
+def _is_text(value: object) -> bool:
+    """Plugins are not always typed: None or a number must be seen here."""
+    return isinstance(value, str) and bool(value.strip())
+
+
+def _check_counts(entry: _Split, where: str, n_rows: int, samples: Sequence[Sample], excluded: Sequence[Excluded]) -> Iterator[Fault]:
+    if entry.n_rows is not None and n_rows != entry.n_rows:
+        yield Fault(file=where, key="rows", value=str(n_rows), allowed=f"holds {n_rows} rows, the card says {entry.n_rows}")
+        return
+    if not entry.counted or entry.n_rows is None:
+        return
+    reasons = Counter(row.reason for row in excluded)
+    tags = Counter(tag for sample in samples for tag in sample.tags)
+    for what, found, stated in (("excluded", reasons, entry.excluded), ("tagged", tags, entry.tagged)):
+        for name in sorted({*found, *stated}):
+            if found[name] != stated.get(name, 0):
+                allowed = f"{found[name]} rows are {what} as {name}, the card says {stated.get(name, 0)}"
+                yield Fault(file=where, key=f"{what}.{name}", value=str(found[name]), allowed=allowed)
+
+
+def _check_labels(card: _Card, where: str, samples: Sequence[Sample]) -> Iterator[Fault]:
+    if not samples:
+        yield Fault(file=where, key="", value="no samples", allowed="at least one row that is not excluded")
+    elif card.kind == "labels" and len({sample.choices for sample in samples}) > 1:
+        yield Fault(
+            file=where, key="choices", value="several sets", allowed="the same labels for all samples, since the task is of kind labels"
+        )
+
+
+def _notes(card: _Card, entry: _Split, place: Located, samples: Sequence[Sample], excluded: Sequence[Excluded]) -> tuple[str, ...]:
+    notes = [f"found by: {place.how}"]
+    if not place.path and card.revision is None:
+        notes.append(f"{card.hub_id} is not pinned to a revision")
+    if entry.n_rows is None:
+        notes.append("the card does not fix the number of rows")
+    if not entry.counted or entry.n_rows is None:
+        counts = Counter([f"excluded {row.reason}" for row in excluded] + [f"tagged {tag}" for sample in samples for tag in sample.tags])
+        notes.extend(f"not fixed by the card: {n} {name}" for name, n in sorted(counts.items()))
+    return tuple(notes)

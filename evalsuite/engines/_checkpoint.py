@@ -1,0 +1,238 @@
+"""Loading a checkpoint with transformers, and refusing one that does not fill its model: it would be scored as noise."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from huggingface_hub.errors import StrictDataclassError
+from safetensors import SafetensorError
+
+from evalsuite.engines.base import EngineSettings
+from evalsuite.errors import Fault, UserError, nearest
+
+DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+WEIGHT_FILES = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
+"""In the order of preference; the `.bin` files are read by torch with `weights_only`, so that no code in them runs."""
+
+LOAD_ERRORS = (OSError, ValueError, TypeError, KeyError, RuntimeError, ImportError, SafetensorError, StrictDataclassError)
+"""What transformers raises for files that it cannot use."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Checkpoint:
+    """A loaded checkpoint and what was found out about it."""
+
+    model: Any
+    """The causal language model, in evaluation mode on its device."""
+    tokenizer: Any
+    """Its tokenizer, used only to decode."""
+    device: torch.device
+    """Where it lies."""
+    n_context_tokens: int
+    """Most tokens of prompt plus output."""
+    n_vocabulary: int
+    """Rows that both the embedding and the output layer have."""
+    end_ids: frozenset[int]
+    """Ids that end a generation: those of generation_config.json and the tokenizer's."""
+    quantisation: str | None
+    """Quantisation scheme of the weights, None if none."""
+    n_short_rope_tokens: int | None
+    """Models with two sets of rotary factors (longrope): the longest sequence that uses the short ones; else None."""
+
+
+def load_checkpoint(path: str, settings: EngineSettings) -> Checkpoint:
+    """Load model and tokenizer from a local folder.
+
+    Raises:
+        UserError: one line for the first thing that is wrong with the folder, the weights or the settings.
+    """
+    folder = Path(path)
+    weights = _find_weights(folder)
+    device = _device(settings)
+    dtype = _dtype(settings, device)
+    with _quiet():
+        config = _read(folder, "config.json", lambda: _config(folder, settings))
+        n_context_tokens = _context(folder, config, settings)
+        quantisation = _quantisation(folder, config, settings)
+        model, info = _read(folder, weights.name, lambda: _model(folder, config, weights, dtype, device, settings))
+        _check_filled(folder, weights.name, info)
+        tokenizer = _read(folder, "tokenizer", lambda: _tokenizer(folder, settings))
+    model.eval().requires_grad_(False)
+    embeddings, head = model.get_input_embeddings(), model.get_output_embeddings()
+    if embeddings is None or head is None:
+        raise _fault(folder, "config.json", "no causal language model with an output layer")
+    return Checkpoint(
+        model=model,
+        tokenizer=tokenizer,
+        device=device,
+        n_context_tokens=n_context_tokens,
+        n_vocabulary=min(embeddings.weight.shape[0], head.weight.shape[0]),
+        end_ids=_end_ids(model, tokenizer),
+        quantisation=quantisation,
+        n_short_rope_tokens=_n_short_rope_tokens(config),
+    )
+
+
+def _fault(folder: Path, key: str, allowed: str, value: str = "") -> UserError:
+    return UserError(Fault(file=str(folder), key=key, value=value, allowed=allowed))
+
+
+def _read(folder: Path, key: str, load: Any) -> Any:
+    """Call `load`; what transformers says about unusable files becomes one line."""
+    try:
+        return load()
+    except torch.OutOfMemoryError as error:
+        raise _fault(folder, key, "the weights do not fit into this device's memory") from error
+    except LOAD_ERRORS as error:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        # Advice about the hub would send the user the wrong way: only local files are ever read here.
+        cause = next((line for line in lines if "hugging" not in line.lower()), "")
+        raise _fault(folder, key, f"cannot be loaded ({type(error).__name__}: {cause[:240]})") from error
+
+
+def _find_weights(folder: Path) -> Path:
+    """The weights file, or the index of its shards; every shard is there."""
+    if not folder.is_dir():
+        raise _fault(folder, "", "no such folder; a checkpoint is a local folder with config.json, weights and tokenizer")
+    if not (folder / "config.json").is_file():
+        raise _fault(folder, "config.json", "missing; this folder is no checkpoint")
+    if (folder / "adapter_config.json").is_file():
+        # transformers applies an adapter or not, depending on whether peft is installed: two models under one name.
+        raise _fault(folder, "adapter_config.json", "adapters are not applied; merge it into the weights and remove this file")
+    weights = next((folder / name for name in WEIGHT_FILES if (folder / name).is_file()), None)
+    if weights is None:
+        raise _fault(folder, "model.safetensors", "no weights in this folder; copy or fetch them again")
+    if weights.suffix == ".json":
+        try:
+            shards = sorted(set(json.loads(weights.read_text(encoding="utf-8"))["weight_map"].values()))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise _fault(folder, weights.name, "not a valid index of weight files") from error
+        missing = [name for name in shards if not (folder / name).is_file()]
+        if missing:
+            raise _fault(folder, weights.name, f"{len(missing)} of {len(shards)} weight files are missing, first {missing[0]}")
+    return weights
+
+
+def _device(settings: EngineSettings) -> torch.device:
+    if settings.tensor_parallel != 1:
+        line = "the transformers engine uses one device; take vllm to share a model between GPUs"
+        raise UserError(Fault(file="engine", key="tensor_parallel", value=str(settings.tensor_parallel), allowed=line))
+    if settings.device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(settings.device)
+    except RuntimeError:
+        device = None
+    if device is None or device.type not in ("cpu", "cuda"):
+        raise UserError(Fault(file="engine", key="device", value=settings.device, allowed="auto, cpu, cuda or cuda:N"))
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        found = torch.cuda.device_count()
+        raise UserError(Fault(file="engine", key="device", value=settings.device, allowed=f"this machine has {found} CUDA devices"))
+    return device
+
+
+def _dtype(settings: EngineSettings, device: torch.device) -> torch.dtype | str:
+    if settings.dtype == "auto":
+        return torch.float32 if device.type == "cpu" else "auto"
+    if settings.dtype not in DTYPES:
+        raise UserError(Fault(file="engine", key="dtype", value=settings.dtype, allowed=nearest(settings.dtype, [*DTYPES, "auto"])))
+    return DTYPES[settings.dtype]
+
+
+def _config(folder: Path, settings: EngineSettings) -> Any:
+    return transformers.AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=settings.trust_remote_code)
+
+
+def _tokenizer(folder: Path, settings: EngineSettings) -> Any:
+    return transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=settings.trust_remote_code)
+
+
+def _model(
+    folder: Path, config: Any, weights: Path, dtype: torch.dtype | str, device: torch.device, settings: EngineSettings
+) -> tuple[Any, dict[str, Any]]:
+    """The model on its device, and what the loader says about keys. No attention is named: sdpa where the model supports it, else eager."""
+    options: dict[str, Any] = {"attn_implementation": settings.options["attention"]} if "attention" in settings.options else {}
+    # Loading straight onto the GPU needs accelerate; without it the weights pass through the host's memory.
+    straight = device.type != "cpu" and importlib.util.find_spec("accelerate") is not None
+    loader: Any = transformers.AutoModelForCausalLM
+    model, info = loader.from_pretrained(
+        folder,
+        config=config,
+        dtype=dtype,
+        device_map={"": device} if straight else None,
+        use_safetensors=".safetensors" in weights.name,
+        local_files_only=True,
+        trust_remote_code=settings.trust_remote_code,
+        output_loading_info=True,
+        **options,
+    )
+    return (model if straight or device.type == "cpu" else model.to(device)), info
+
+
+def _check_filled(folder: Path, weights: str, info: dict[str, Any]) -> None:
+    """Every weight of the model came from the file, and every weight of the file has a place in the model."""
+    problems = (
+        ("missing_keys", "weights of the model are not in the file and would be random"),
+        ("mismatched_keys", "weights have another shape than config.json says"),
+        ("unexpected_keys", "weights of the file have no place in the model that config.json describes"),
+        ("error_msgs", "weights could not be read"),
+    )
+    for key, line in problems:
+        names = sorted(str(name) for name in info[key])
+        if names:
+            raise _fault(folder, weights, f"{len(names)} {line}, first {names[0]}")
+
+
+def _context(folder: Path, config: Any, settings: EngineSettings) -> int:
+    own = getattr(config.get_text_config(decoder=True), "max_position_embeddings", None)
+    if settings.max_model_len is not None and settings.max_model_len < 1:
+        raise UserError(Fault(file="engine", key="max_model_len", value=str(settings.max_model_len), allowed="1 or more"))
+    if own is None and settings.max_model_len is None:
+        raise _fault(folder, "config.json", "says nothing about the context length; give serving.max_model_len in models.yaml")
+    return min(length for length in (own, settings.max_model_len) if length is not None)
+
+
+def _quantisation(folder: Path, config: Any, settings: EngineSettings) -> str | None:
+    scheme = getattr(config, "quantization_config", None)
+    found = scheme.get("quant_method") if isinstance(scheme, dict) else getattr(scheme, "quant_method", None)
+    own = None if found is None else str(getattr(found, "value", found))
+    if settings.quantisation is not None and settings.quantisation != own:
+        raise _fault(folder, "quantisation", f"the checkpoint's own scheme is {own or 'none'}", settings.quantisation)
+    return own
+
+
+def _end_ids(model: Any, tokenizer: Any) -> frozenset[int]:
+    """Stop ids of generation_config.json (transformers falls back to config.json) and the tokenizer's; nothing else of either is used."""
+    declared = model.generation_config.eos_token_id if model.generation_config is not None else None
+    listed = declared if isinstance(declared, list | tuple) else [declared]
+    return frozenset(int(token) for token in (*listed, tokenizer.eos_token_id) if token is not None)
+
+
+def _n_short_rope_tokens(config: Any) -> int | None:
+    rope = getattr(config.get_text_config(decoder=True), "rope_parameters", None)
+    if not isinstance(rope, dict) or rope.get("rope_type") != "longrope":
+        return None
+    return int(rope["original_max_position_embeddings"])
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep bars and reports off the terminal while loading; what matters in them is raised by us in one line."""
+    logging: Any = transformers.utils.logging
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()

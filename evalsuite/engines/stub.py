@@ -1,0 +1,365 @@
+"""An engine that answers by rule, for tests and planted behaviours. It reads byte ids (`evalsuite.bytetext`).
+
+Path: `stub:<behaviour>?<option>=<value>&...`. Every answer is a function of the path and the request alone, so it depends
+neither on order nor on neighbours; its only trace is the option `log`.
+
+Behaviours: `first` takes the first candidate, `key` the right one (by a sheet), `uniform` any, `silent` says nothing,
+`chatty` wraps the right answer in talk, `fails` fails for some requests and is `first` for the others (or `key` with a sheet).
+
+Log-probabilities of `next` and `continuation` are a softmax over what was offered plus a stated mass outside; those of
+`prompt` are a fixed random language model over bytes, unrelated to the behaviour.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+import time
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import parse_qsl
+
+import numpy as np
+import numpy.typing as npt
+
+from evalsuite.bytetext import EOS, N_VOCABULARY, decode, encode
+from evalsuite.engines._limits import Limits, refusal
+from evalsuite.engines.base import EngineInfo, EngineSettings
+from evalsuite.errors import Fault, UserError, nearest
+from evalsuite.types import Failure, FinishReason, Kind, Outcome, Request, Response
+
+KINDS: frozenset[Kind] = frozenset({"generate", "next", "continuation", "prompt", "embed"})
+BEHAVIOURS = ("first", "key", "uniform", "silent", "chatty", "fails")
+
+GAP = 12.0
+"""Log-odds of what a behaviour prefers against each of the rest."""
+
+N_DIMENSIONS = 64
+"""Length of an embedding: hashed counts of three-byte strings, scaled to length 1."""
+
+N_PREVIOUS_TOKENS = 8
+"""Context of the random language model behind `prompt`."""
+
+T = TypeVar("T")
+
+
+def _share(text: str) -> float:
+    return _checked(float(text), lambda value: 0 < value < 1)
+
+
+def _positive(text: str) -> int:
+    return _checked(int(text), lambda value: value > 0)
+
+
+def _seconds(text: str) -> float:
+    return _checked(float(text), lambda value: 0 <= value < math.inf)
+
+
+def _flag(text: str) -> bool:
+    return _checked(text, lambda value: value in ("true", "false")) == "true"
+
+
+def _kinds(text: str) -> frozenset[str]:
+    return _checked(frozenset(text.split(",")), lambda value: value <= KINDS)
+
+
+def _checked(value: T, allowed: Callable[[T], bool]) -> T:
+    if not allowed(value):
+        raise ValueError("not allowed")
+    return value
+
+
+OPTIONS: Mapping[str, tuple[Callable[[str], object], str]] = {
+    "sheet": (str, "path of a JSON object {question: text of the right choice}"),
+    "seed": (int, "a whole number"),
+    "mass": (_share, "probability of all that is offered taken together, above 0 and below 1"),
+    "cue": (str, "word before the answer in generated text"),
+    "every": (_positive, "1 or more: one request in so many fails"),
+    "transient": (_flag, "true or false"),
+    "recovers": (_flag, "true or false: a request that the log knows no longer fails"),
+    "n_context_tokens": (_positive, "1 or more"),
+    "delay_s": (_seconds, "seconds per request, 0 or more"),
+    "log": (str, "path of a file that gets one line per request"),
+    "kinds": (_kinds, "some of generate,next,continuation,prompt,embed"),
+}
+"""Options with their reader and what is allowed."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rules:
+    """A stub's path, read."""
+
+    behaviour: str
+    """One of `BEHAVIOURS`."""
+    sheet: Mapping[str, str]
+    """Question to text of the right choice; empty unless given."""
+    seed: int = 0
+    """Of `uniform` and of the language model behind `prompt`."""
+    mass: float = 0.95
+    """Probability on what is offered, taken together."""
+    cue: str = "Answer"
+    """Word before the answer in generated text."""
+    every: int = 10
+    """`fails`: one request in so many."""
+    transient: bool = True
+    """`fails`: of which sort the failures are."""
+    recovers: bool = False
+    """`fails`: a request that stands in the log when the engine is loaded does not fail again."""
+    n_context_tokens: int = 8192
+    """Context."""
+    delay_s: float = 0.0
+    """Pause before each request."""
+    log: str = ""
+    """File that gets the sha256 of each request that was asked; empty: none."""
+    kinds: frozenset[Kind] = KINDS
+    """Supported kinds."""
+
+
+def load(path: str, settings: EngineSettings) -> StubEngine:
+    """A stub from its path.
+
+    Raises:
+        UserError: an unknown behaviour or option, a value that is not allowed, or a sheet that cannot be read.
+    """
+    if settings.options:
+        name = next(iter(settings.options))
+        raise UserError(Fault(file="engine", key=name, value="", allowed="the stub's options are part of its path"))
+    return StubEngine(read_path(path), settings)
+
+
+def read_path(path: str) -> Rules:
+    """The rules that a stub's path states. Raises UserError as `load` does."""
+    scheme, _, rest = path.partition(":")
+    behaviour, _, query = rest.partition("?")
+    if scheme != "stub" or behaviour not in BEHAVIOURS:
+        raise UserError(Fault(file=path, key="", value=behaviour, allowed=f"stub:<behaviour>; {nearest(behaviour, BEHAVIOURS)}"))
+    options: dict[str, object] = {}
+    for name, text in parse_qsl(query, keep_blank_values=True):
+        if name not in OPTIONS:
+            raise UserError(Fault(file=path, key=name, value=text, allowed=nearest(name, OPTIONS)))
+        read, allowed = OPTIONS[name]
+        try:
+            options[name] = read(text)
+        except (ValueError, KeyError) as error:
+            raise UserError(Fault(file=path, key=name, value=text, allowed=allowed)) from error
+    sheet = _read_sheet(path, str(options.pop("sheet", "")))
+    if behaviour in ("key", "chatty") and not sheet:
+        raise UserError(Fault(file=path, key="sheet", value="", allowed=f"{behaviour} needs one: {OPTIONS['sheet'][1]}"))
+    return Rules(behaviour=behaviour, sheet=sheet, **options)  # type: ignore[arg-type]  # each was read by its own reader
+
+
+def find_right(text: str, sheet: Mapping[str, str]) -> tuple[str, str] | None:
+    """(right choice, its label) of the question that stands last in a prompt; the label is empty if choices are not listed.
+
+    Among questions that end at the same place the longest counts (one may be part of another). None if no question is known.
+    """
+    ends = ((text.rfind(question), question) for question in sheet)
+    found = max(((start + len(question), len(question), question) for start, question in ends if start >= 0), default=None)
+    if found is None:
+        return None
+    right = sheet[found[2]]
+    label = re.search(rf"^(\S{{1,8}})\. {re.escape(right)}$", text[found[0] :], re.MULTILINE)
+    return right, label.group(1) if label else ""
+
+
+def request_id(request: Request) -> str:
+    """sha256 of all that is asked, as 64 hex digits: the line of the log."""
+    s = request.sampling
+    sampling = None if s is None else [s.max_tokens, s.temperature, s.top_p, s.stop, s.seed]
+    asked = [request.kind, request.prompt.token_ids, sampling, request.candidates, request.continuations, request.moments]
+    return hashlib.sha256(json.dumps(asked).encode()).hexdigest()
+
+
+class StubEngine:
+    """See the module. Satisfies `evalsuite.engines.base.Engine`."""
+
+    def __init__(self, rules: Rules, settings: EngineSettings) -> None:
+        self._rules = rules
+        n_context_tokens = min(rules.n_context_tokens, settings.max_model_len or rules.n_context_tokens)
+        self._limits = Limits(kinds=rules.kinds, n_context_tokens=n_context_tokens, n_vocabulary=N_VOCABULARY)
+        known = rules.recovers and rules.log and Path(rules.log).is_file()
+        self._recovered = frozenset(Path(rules.log).read_text(encoding="utf-8").split()) if known else frozenset()
+        self._info = EngineInfo(
+            name="stub",
+            dtype="float64",
+            quantisation=None,
+            device="none",
+            n_context_tokens=n_context_tokens,
+            versions={"stub": "1"},
+        )
+
+    @property
+    def info(self) -> EngineInfo:
+        """What is loaded."""
+        return self._info
+
+    @property
+    def kinds(self) -> frozenset[Kind]:
+        """All five, unless the option `kinds` says otherwise."""
+        return self._rules.kinds
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+    def run(self, requests: Sequence[Request]) -> Iterator[tuple[int, Outcome]]:
+        """Answer requests one by one, in their order."""
+        for index, request in enumerate(requests):
+            time.sleep(self._rules.delay_s)
+            outcome = self._outcome(request)
+            if self._rules.log:
+                with Path(self._rules.log).open("a", encoding="utf-8") as file:
+                    file.write(f"{request_id(request)}\n")
+            yield index, outcome
+
+    def _outcome(self, request: Request) -> Outcome:
+        failure = refusal(request, self._limits)
+        if failure is not None:
+            return failure
+        if self._rules.behaviour == "fails":
+            name = request_id(request)
+            if int(name, 16) % self._rules.every == 0 and name not in self._recovered:
+                return Failure(reason="engine_error", message="planted failure", transient=self._rules.transient)
+        if request.kind == "generate":
+            return _generated(request, self._rules)
+        if request.kind == "prompt":
+            return _along_prompt(request, self._rules.seed)
+        n_prompt_tokens = len(request.prompt.token_ids)
+        if request.kind == "embed":
+            return Response(vector=_vector(request.prompt.token_ids), n_prompt_tokens=n_prompt_tokens)
+        if request.kind == "next":
+            logprobs = _offered([(token,) for token in request.candidates], request, self._rules)
+            return Response(logprobs=tuple(values[0] for values in logprobs), n_prompt_tokens=n_prompt_tokens)
+        logprobs = _offered(request.continuations, request, self._rules)
+        n_output_tokens = sum(map(len, request.continuations))
+        return Response(continuation_logprobs=tuple(logprobs), n_prompt_tokens=n_prompt_tokens, n_output_tokens=n_output_tokens)
+
+
+def _read_sheet(path: str, sheet: str) -> Mapping[str, str]:
+    if not sheet:
+        return {}
+    try:
+        table = json.loads(Path(sheet).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(Fault(file=path, key="sheet", value=sheet, allowed=OPTIONS["sheet"][1])) from error
+    if not isinstance(table, dict) or not all(isinstance(value, str) and question for question, value in table.items()):
+        raise UserError(Fault(file=path, key="sheet", value=sheet, allowed=OPTIONS["sheet"][1]))
+    return table
+
+
+def _offered(offers: Sequence[tuple[int, ...]], request: Request, rules: Rules) -> list[tuple[float, ...]]:
+    """Log-probabilities of each offer's tokens. The probabilities of different offers add up to at most `mass`."""
+    different = sorted(set(offers))
+    preferred = _preferred(offers, request, rules)
+    if preferred is not None:
+        scores = np.array([GAP if offer == preferred else 0.0 for offer in different])
+    elif rules.behaviour == "silent":
+        scores = np.zeros(len(different))
+    else:
+        # Drawn for sorted offers: each keeps its score when the request lists them in another order.
+        scores = _chance(rules.seed, request.prompt.token_ids, different).normal(size=len(different))
+    totals = dict(zip(different, (_log_softmax(scores) + math.log(rules.mass)).tolist(), strict=True))
+    found = []
+    for offer in offers:
+        # What is not preferred pays its price per token, so that it loses under every length normalisation too.
+        n_shares = 1 if preferred is not None and offer != preferred else len(offer)
+        found.append((totals[offer] / n_shares,) * len(offer))
+    return found
+
+
+def _preferred(offers: Sequence[tuple[int, ...]], request: Request, rules: Rules) -> tuple[int, ...] | None:
+    """The offer that the behaviour takes; None if it has no preference."""
+    if rules.behaviour == "first" or (rules.behaviour == "fails" and not rules.sheet):
+        return offers[0]
+    right = find_right(decode(request.prompt.token_ids), rules.sheet)
+    if right is None:
+        return None
+    choice, label = right
+    texts = {decode(offer).strip(): offer for offer in reversed(offers)}
+    if label:
+        # A label of several bytes is told from the others by its first one, as in the request.
+        return texts.get(label) or texts.get(label[0]) or texts.get(choice)
+    return texts.get(choice.strip())
+
+
+def _generated(request: Request, rules: Rules) -> Response:
+    """The behaviour's text, ended by EOS, a stop string or the token limit, whichever comes first."""
+    sampling = request.sampling
+    if sampling is None:
+        raise ValueError("generate without sampling parameters is refused before")
+    token_ids = (*encode(_answer(request, rules)), EOS)[: sampling.max_tokens]
+    finish_reason: FinishReason = "stop" if token_ids[-1] == EOS else "length"
+    text = decode(token_ids)
+    ends = [(text.find(stop) + len(stop), len(stop)) for stop in sampling.stop if stop in text]
+    if ends:
+        end, n_characters = min(ends)
+        finish_reason, token_ids, text = "stop", encode(text[:end]), text[: end - n_characters]
+    return Response(
+        text=text,
+        token_ids=token_ids,
+        finish_reason=finish_reason,
+        n_prompt_tokens=len(request.prompt.token_ids),
+        n_output_tokens=len(token_ids),
+    )
+
+
+def _answer(request: Request, rules: Rules) -> str:
+    if rules.behaviour == "silent":
+        return ""
+    if rules.behaviour == "first" or (rules.behaviour == "fails" and not rules.sheet):
+        return f"{rules.cue}: A"
+    text = decode(request.prompt.token_ids)
+    right = find_right(text, rules.sheet)
+    if right is None:
+        labels = _shown_labels(text)
+        seed = request.sampling.seed if request.sampling is not None and request.sampling.temperature > 0 else None
+        said = labels[int(_chance(rules.seed, request.prompt.token_ids, seed).integers(len(labels)))]
+    else:
+        said = right[1] or right[0]
+    if rules.behaviour == "chatty":
+        return f"Sure! I have looked at every choice.\nThe answer is {said}. Let me know if you have more questions."
+    return f"{rules.cue}: {said}" if right is None or right[1] else said
+
+
+def _shown_labels(text: str) -> list[str]:
+    """Labels of the last block of labelled lines in a prompt; A to D if there is none."""
+    blocks = re.findall(r"(?:^\S{1,8}\. .*\n?)+", text, re.MULTILINE)
+    return re.findall(r"^(\S{1,8})\. ", blocks[-1], re.MULTILINE) if blocks else ["A", "B", "C", "D"]
+
+
+def _along_prompt(request: Request, seed: int) -> Response:
+    """Log-probabilities of a fixed random language model over the 258 ids that sees the last few tokens."""
+    ids = request.prompt.token_ids
+    logprobs, means, variances = [], [], []
+    for place in range(1, len(ids)):
+        logp = _log_softmax(_chance(seed, ids[max(0, place - N_PREVIOUS_TOKENS) : place]).normal(scale=2, size=N_VOCABULARY))
+        logprobs.append(float(logp[ids[place]]))
+        if request.moments:
+            mean = float(np.exp(logp) @ logp)
+            means.append(mean)
+            variances.append(float(np.exp(logp) @ (logp - mean) ** 2))
+    return Response(logprobs=tuple(logprobs), means=tuple(means), variances=tuple(variances), n_prompt_tokens=len(ids))
+
+
+def _vector(ids: Sequence[int]) -> tuple[float, ...]:
+    """Hashed counts of three-byte strings, scaled to length 1, so that similar texts lie close; zeros for no text."""
+    text = decode(ids).encode()
+    counts = np.zeros(N_DIMENSIONS)
+    for place in range(max(1, len(text) - 2) if text else 0):
+        counts[zlib.crc32(text[place : place + 3]) % N_DIMENSIONS] += 1
+    return tuple((counts / max(1.0, float(np.linalg.norm(counts)))).tolist())
+
+
+def _chance(seed: int, *parts: object) -> np.random.Generator:
+    """Chance that depends on the seed and what is asked, and on nothing else."""
+    return np.random.default_rng(int.from_bytes(hashlib.sha256(repr((seed, *parts)).encode()).digest()[:8], "big"))
+
+
+def _log_softmax(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    shifted: npt.NDArray[np.float64] = scores - scores.max()
+    logp: npt.NDArray[np.float64] = shifted - np.log(np.exp(shifted).sum())
+    return logp

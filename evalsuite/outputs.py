@@ -1,0 +1,222 @@
+"""The out directory: who owns its file names, and how its tables are written (DESIGN 5)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from evalsuite.data import content_hash
+from evalsuite.errors import Fault, UserError
+from evalsuite.plan import Item, Plan, Refused
+from evalsuite.scoring import Recorded, target_text
+
+TEXTS = pa.list_(pa.string())
+
+PLAN_SCHEMA = pa.schema(
+    [
+        ("model", pa.string()),
+        ("task", pa.string()),
+        ("strategy", pa.string()),
+        ("perturbation", pa.string()),
+        ("replicate", pa.int32()),
+        ("sample_id", pa.string()),
+        ("group", pa.string()),
+        ("variant", pa.int32()),
+        ("content_hash", pa.string()),
+        ("choices", TEXTS),
+        ("target", pa.string()),
+        ("prompt", pa.string()),
+        ("request_keys", TEXTS),
+        ("refused", pa.string()),
+    ]
+)
+"""Columns of plan.parquet; `refused` is the reason where a perturbation does not apply."""
+
+SCORES_SCHEMA = pa.schema(
+    [
+        ("study", pa.string()),
+        ("model", pa.string()),
+        ("task", pa.string()),
+        ("language", pa.string()),
+        ("strategy", pa.string()),
+        ("perturbation", pa.string()),
+        ("variant", pa.int32()),
+        ("replicate", pa.int32()),
+        ("sample_id", pa.string()),
+        ("group", pa.string()),
+        ("content_hash", pa.string()),
+        ("metric", pa.string()),
+        ("value", pa.float64()),
+        ("status", pa.string()),
+        ("answer", pa.string()),
+        ("answer_index", pa.int32()),
+        ("shown_position", pa.int32()),
+        ("p_choices", pa.list_(pa.float64())),
+        ("target", pa.string()),
+        ("finish_reason", pa.string()),
+        ("n_calls", pa.int32()),
+        ("n_votes_missing", pa.int32()),
+        ("n_prompt_tokens", pa.int64()),
+        ("n_output_tokens", pa.int64()),
+        ("request_keys", TEXTS),
+        ("label_mass", pa.float64()),
+        ("failure", pa.string()),
+        ("output", pa.string()),
+        ("tags", TEXTS),
+    ]
+)
+"""Columns of scores.parquet: those of DESIGN 5 in its order, then ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutDir:
+    """File names of an out directory."""
+
+    folder: Path
+    """The directory."""
+
+    @property
+    def plan(self) -> Path:
+        """Every cell and sample."""
+        return self.folder / "plan.parquet"
+
+    @property
+    def scores(self) -> Path:
+        """Every score."""
+        return self.folder / "scores.parquet"
+
+    @property
+    def comparisons(self) -> Path:
+        """Every comparison."""
+        return self.folder / "comparisons.csv"
+
+    @property
+    def manifest(self) -> Path:
+        """What ran where."""
+        return self.folder / "manifest.json"
+
+    @property
+    def study(self) -> Path:
+        """The study as run."""
+        return self.folder / "study.yaml"
+
+    @property
+    def preparations(self) -> Path:
+        """Request keys of what spans samples."""
+        return self.folder / "preparations.json"
+
+    @property
+    def report(self) -> Path:
+        """The report for people."""
+        return self.folder / "report.html"
+
+
+@dataclass(slots=True)
+class TableWriter:
+    """Writes rows to a Parquet file in parts, and puts the file in place only when it is whole."""
+
+    path: Path
+    schema: pa.Schema
+    n_rows_in_part: int = 20_000
+    _rows: list[Mapping[str, Any]] = field(default_factory=list)
+    _writer: pq.ParquetWriter | None = None
+
+    def __enter__(self) -> TableWriter:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._writer = pq.ParquetWriter(self._partial, self.schema, compression="zstd")
+        return self
+
+    @property
+    def _partial(self) -> Path:
+        return self.path.with_name(self.path.name + ".partial")
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        """Add one row; missing columns are null."""
+        self._rows.append(row)
+        if len(self._rows) >= self.n_rows_in_part:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._writer is not None and self._rows:
+            self._writer.write_table(pa.Table.from_pylist(self._rows, schema=self.schema))
+        self._rows = []
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self._flush()
+        if self._writer is not None:
+            self._writer.close()
+        if kind is None:
+            self._partial.replace(self.path)
+        else:
+            self._partial.unlink(missing_ok=True)
+
+
+def plan_row(plan: Plan, item: Item, prompt: str | None, keys: Sequence[str]) -> dict[str, Any]:
+    """Row of plan.parquet of an item; texts are null where the task is restricted."""
+    cell, sample = item.cell, item.sample
+    restricted = plan.tasks[cell.task].task.card.restricted
+    return {
+        "model": cell.model,
+        "task": cell.task,
+        "strategy": cell.strategy,
+        "perturbation": cell.perturbation,
+        "replicate": cell.replicate,
+        "sample_id": sample.id,
+        "group": sample.group,
+        "variant": sample.variant,
+        "content_hash": content_hash(sample),
+        "choices": None if restricted else list(sample.choices),
+        "target": target_text(sample, restricted),
+        "prompt": None if restricted else prompt,
+        "request_keys": list(keys),
+        "refused": None,
+    }
+
+
+def refused_plan_rows(plan: Plan, model: str) -> list[dict[str, Any]]:
+    """Rows of plan.parquet of the samples of a model's cells to which the perturbation does not apply."""
+    return [
+        {**plan_row(plan, Item(cell=cell, sample=shown.sample), None, ()), "refused": shown.reason}
+        for cell in plan.cells(model)
+        for shown in plan.shown(cell)
+        if isinstance(shown, Refused)
+    ]
+
+
+def recorded_keys(out: OutDir) -> dict[Recorded, tuple[str, ...]]:
+    """Request keys by recorded name, from plan.parquet and preparations.json.
+
+    Raises:
+        UserError: the directory does not hold a finished run.
+    """
+    for path in (out.plan, out.study, out.preparations):
+        if not path.exists():
+            fault = Fault(file=str(path), key="", value="", allowed="missing: give the out directory of a finished run")
+            raise UserError(fault)
+    names = ["model", "task", "strategy", "perturbation", "replicate", "sample_id", "variant"]
+    table = pq.read_table(out.plan, columns=[*names, "request_keys"])
+    columns = [table.column(name).to_pylist() for name in names]
+    keys = table.column("request_keys").to_pylist()
+    recorded = {
+        tuple(str(part) for part in name): tuple(own) for name, own in zip(zip(*columns, strict=True), keys, strict=True)
+    }
+    for entry in json.loads(out.preparations.read_text(encoding="utf-8")):
+        recorded[(entry["model"], entry["task"], entry["strategy"])] = tuple(entry["keys"])
+    return recorded
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON in one step: the file is either the old one or the whole new one."""
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(json.dumps(content, indent=1, ensure_ascii=False, sort_keys=True) + "\n", encoding="utf-8")
+    partial.replace(path)

@@ -1,0 +1,1 @@
+"""Perturbations, one file each; `SPEC` makes a module a plugin."""

@@ -1,0 +1,34 @@
+"""The sample as it is."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+from evalsuite.perturbations.base import Perturb, PerturbationSpec
+from evalsuite.types import Sample
+
+
+class Options(BaseModel):
+    """There are none."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def unchanged(sample: Sample, seed: int) -> tuple[Sample, ...]:  # noqa: ARG001 (the signature of all perturbations)
+    """One variant: the sample itself."""
+    return (sample,)
+
+
+def build(options: Options) -> Perturb:  # noqa: ARG001 (the signature of all builders)
+    """The identity."""
+    return unchanged
+
+
+SPEC = PerturbationSpec(
+    name="none",
+    summary="The sample as the data set holds it.",
+    source="-",
+    preserves_meaning=True,
+    options=Options,
+    build=build,
+)

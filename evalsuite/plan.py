@@ -1,0 +1,254 @@
+"""The plan: a study resolved into models, data, strategies and cells; pure but for reading files.
+
+`resolve` finds every fault that can be found without loading a model and raises them together. What it returns holds
+all that a run, a re-scoring or a report needs; nothing later looks a name up again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from evalsuite.config import Study
+from evalsuite.data import LoadedSplit, content_hash
+from evalsuite.engines.base import EngineSettings
+from evalsuite.models import Checkpoint, ModelEntry
+from evalsuite.perturbations.base import Perturb, Refusal
+from evalsuite.seeds import derive_seed
+from evalsuite.store import Identity
+from evalsuite.strategies.base import Strategy
+from evalsuite.tasks import Task
+from evalsuite.types import Cell, Sample
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Selection:
+    """What the command line narrows a study to; never part of the pre-stated analysis."""
+
+    models: tuple[str, ...] | None = None
+    """Only these models; None: all."""
+    tasks: tuple[str, ...] | None = None
+    """Only these tasks; None: all."""
+    limit: int | None = None
+    """Most samples per task, as whole groups; None: all."""
+    engine: str | None = None
+    """Another engine than the study's."""
+    shard: tuple[int, int] | None = None
+    """(i, n): only the i-th (1-based) of n parts of the groups."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlannedModel:
+    """A model of the study with its files found."""
+
+    name: str
+    """Registry name."""
+    entry: ModelEntry
+    """Registry entry."""
+    checkpoint: Checkpoint
+    """Where its files lie, and their fingerprint."""
+    settings: EngineSettings
+    """How it will be loaded, nothing left `auto`."""
+
+    @property
+    def identity(self) -> Identity:
+        """Who answers, as part of request keys."""
+        return Identity(
+            fingerprint=self.checkpoint.fingerprint,
+            engine=self.settings.name,
+            dtype=self.settings.dtype,
+            quantisation=self.settings.quantisation,
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlannedTask:
+    """A task of the study with its samples read."""
+
+    task: Task
+    """The plugin."""
+    split: str
+    """The evaluated split."""
+    metric: str
+    """Metric of the comparison."""
+    data: LoadedSplit
+    """The split as read, whole."""
+    samples: tuple[Sample, ...]
+    """Samples that this run asks: limited, sharded, without the study's exclusions."""
+    excluded: Mapping[str, str]
+    """Sample id to reason, of the study's exclusions in this task."""
+    pool: tuple[Sample, ...]
+    """Exemplar pool, none of whose groups is in the evaluated split; empty if no strategy wants it."""
+
+    @property
+    def name(self) -> str:
+        """Task name."""
+        return self.task.card.name
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Refused:
+    """A sample to which a perturbation does not apply."""
+
+    sample: Sample
+    """The sample as it is."""
+    reason: str
+    """Why."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Item:
+    """One variant of one sample in one cell."""
+
+    cell: Cell
+    """The condition."""
+    sample: Sample
+    """The sample as shown."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A resolved study."""
+
+    study: Study
+    """The study as written, defaults filled in."""
+    file: Path
+    """Where it was written."""
+    selection: Selection
+    """What the command line narrowed it to."""
+    models: Mapping[str, PlannedModel]
+    """By name, in the study's order."""
+    pairs: tuple[tuple[str, str], ...]
+    """(a, b) among the selected models."""
+    tasks: Mapping[str, PlannedTask]
+    """By name, in the study's order."""
+    strategies: Mapping[str, Strategy]
+    """By id, in the study's order."""
+    perturbations: Mapping[str, Perturb]
+    """By id, in the study's order."""
+    variants: Mapping[tuple[str, str], tuple[Sample | Refused, ...]]
+    """(task, perturbation) to what is shown, in the samples' order."""
+    statement: Mapping[str, Any]
+    """The pre-stated analysis, JSON-ready; independent of the selection."""
+
+    def cells(self, model: str) -> Iterator[Cell]:
+        """All cells of a model, in a fixed order."""
+        for task in self.tasks:
+            for strategy in self.strategies:
+                for perturbation in self.perturbations:
+                    for replicate in range(self.study.replicates):
+                        yield Cell(
+                            model=model, task=task, strategy=strategy, perturbation=perturbation, replicate=replicate
+                        )
+
+    def shown(self, cell: Cell) -> Iterator[Sample | Refused]:
+        """What a cell shows, variants of one sample together."""
+        return iter(self.variants[cell.task, cell.perturbation])
+
+    @property
+    def primary_strategy(self) -> str:
+        """Strategy id of the primary cell."""
+        return self.study.analysis.primary.strategy or next(iter(self.strategies))
+
+    def digest(self) -> str:
+        """sha256 over everything that decides what is asked and how it is judged, without the file's place."""
+        content = {
+            "study": self.study.model_dump(mode="json", exclude={"data"}),
+            "selection": [self.selection.limit, self.selection.shard, self.selection.engine],
+            "models": {name: model.checkpoint.fingerprint for name, model in self.models.items()},
+            "tasks": {
+                name: [task.split, task.metric, [[sample.id, content_hash(sample)] for sample in task.samples]]
+                for name, task in self.tasks.items()
+            },
+        }
+        return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def limited(samples: Sequence[Sample], limit: int | None, seed: int) -> tuple[Sample, ...]:
+    """Whole groups in the order of a seeded hash of their names until the limit would be passed; at least one group.
+
+    The order does not depend on the limit, so fewer samples are always a subset of more; nor on the task, so that
+    linked tasks keep the same groups (peers take the first rows: field notes P14).
+
+    Args:
+        samples: all samples, any order.
+        limit: most samples; None keeps all.
+        seed: study seed.
+    """
+    if limit is None or len(samples) <= limit:
+        return tuple(samples)
+    sizes: dict[str, int] = {}
+    for sample in samples:
+        sizes[sample.group] = sizes.get(sample.group, 0) + 1
+    kept: set[str] = set()
+    n_kept = 0
+    for group in sorted(sizes, key=lambda name: (derive_seed(seed, "limit", name), name)):
+        if kept and n_kept + sizes[group] > limit:
+            break
+        kept.add(group)
+        n_kept += sizes[group]
+    return tuple(sample for sample in samples if sample.group in kept)
+
+
+def sharded(samples: Sequence[Sample], shard: tuple[int, int] | None) -> tuple[Sample, ...]:
+    """The samples whose group falls into part i of n; the parts are disjoint and cover everything."""
+    if shard is None:
+        return tuple(samples)
+    number, n_parts = shard
+    return tuple(sample for sample in samples if derive_seed(0, "shard", sample.group) % n_parts == number - 1)
+
+
+def variants_of(
+    samples: Sequence[Sample], perturb: Perturb, seed: int
+) -> tuple[Sample | Refused, ...]:
+    """What a perturbation shows of each sample."""
+    shown: list[Sample | Refused] = []
+    for sample in samples:
+        made = perturb(sample, seed)
+        if isinstance(made, Refusal):
+            shown.append(Refused(sample=sample, reason=made.reason))
+        else:
+            shown.extend(made)
+    return tuple(shown)
+
+
+def analysis_statement(study: Study, pairs: Sequence[tuple[str, str]], metrics: Mapping[str, str]) -> dict[str, Any]:
+    """What is pre-stated, of the whole study whatever part of it runs (DESIGN 2.6).
+
+    Args:
+        study: the study.
+        pairs: its pairs, defaults resolved.
+        metrics: task name to metric of the comparison.
+    """
+    analysis = study.analysis
+    return {
+        "pairs": [list(pair) for pair in pairs],
+        "metrics": dict(metrics),
+        "primary": {
+            "strategy": analysis.primary.strategy or study.strategies[0].label,
+            "perturbation": analysis.primary.perturbation,
+        },
+        "alpha": analysis.alpha,
+        "margin": analysis.margin,
+        "correction": analysis.correction,
+        "missing": analysis.missing,
+        "n_resamples": analysis.n_resamples,
+        "seed": study.seed,
+        "exclude": [[entry.task, entry.sample_id] for entry in study.exclude],
+    }
+
+
+def statement_changes(stated: Mapping[str, Any], now: Mapping[str, Any], at: float) -> list[dict[str, Any]]:
+    """What differs between the analysis stated first and the present one; empty if nothing does."""
+    return [
+        {"key": key, "old": stated.get(key), "new": now.get(key), "stated_at": at}
+        for key in sorted(stated.keys() | now.keys())
+        if stated.get(key) != now.get(key)
+    ]
+
+

@@ -1,0 +1,241 @@
+"""What a study would do, without doing it: `check` and `plan`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from evalsuite.errors import Fault, UserError
+from evalsuite.plan import Item, Plan, PlannedModel, Refused, Selection
+from evalsuite.programs import context_for, prepare_all
+from evalsuite.prompts import Renderer, open_renderer
+from evalsuite.resolve import resolve
+from evalsuite.stats.power import Assumptions, Attainable, attainable
+from evalsuite.store import Store, request_key
+from evalsuite.types import Failure, Request
+from evalsuite.waves import Answered, Asked
+
+UNASKED = Failure(reason="engine_error", message="not asked: this is only a preview", transient=True)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelPreview:
+    """What one model would be asked; first requests only where a strategy takes several steps."""
+
+    model: str
+    """Registry name."""
+    n_items: int
+    """Variants of samples over all cells."""
+    n_requests: int
+    """Distinct first requests."""
+    n_known: int
+    """Of those, answered in the store."""
+    n_prompt_tokens: int
+    """Prompt tokens of those that would be asked."""
+    longest: int
+    """Tokens of the longest prompt with the output it may get."""
+    n_context_tokens: int | None
+    """What the configuration says the model can read; None if it does not say."""
+    n_too_long: int
+    """Requests that do not fit."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Preview:
+    """What a study would do."""
+
+    study: str
+    """Study name."""
+    n_cells: int
+    """Cells over all models."""
+    models: tuple[ModelPreview, ...]
+    """Per model."""
+    tasks: tuple[tuple[str, int, int, int], ...]
+    """(task, samples, groups, refusals over all perturbations)."""
+    n_comparisons: int
+    """Size of the primary family."""
+    attainable: dict[str, Attainable]
+    """Per task, at the worst level that Holm's correction can put it to."""
+    margin: float
+    """Equivalence margin."""
+
+
+def probe(plan: Plan) -> None:
+    """Render one sample of every model, task and strategy, so that what cannot be asked is found before anything loads.
+
+    Raises:
+        UserError: all faults of templates, tokenizers and labels together.
+    """
+    faults: list[Fault] = []
+    for model in plan.models.values():
+        try:
+            renderer = open_renderer(model.checkpoint, model.entry.chat, plan.study.prompting)
+        except UserError as error:
+            faults.extend(error.faults)
+            continue
+        for item, _ in first_requests(plan, model, renderer, n_samples=1, faults=faults):
+            del item
+    if faults:
+        raise UserError(list(dict.fromkeys(faults)))
+
+
+def first_requests(
+    plan: Plan, model: PlannedModel, renderer: Renderer, n_samples: int | None = None, faults: list[Fault] | None = None
+) -> Iterator[tuple[Item, Sequence[Request]]]:
+    """The first wave of each item of a model, as it would be sent.
+
+    Args:
+        plan: the study.
+        model: one of its models.
+        renderer: its renderer.
+        n_samples: items per cell; None: all.
+        faults: receives rendering faults; None: they are raised.
+    """
+
+    def unasked(wave: Sequence[Asked[Any]]) -> list[Answered]:
+        return [Answered(key="", outcome=UNASKED) for _ in wave]
+
+    prepared = {name: finished.result for name, finished in prepare_all(plan, model, renderer, unasked).items()}
+    states = {(name.task, name.strategy): state for name, state in prepared.items()}
+    for cell in plan.cells(model.name):
+        context = context_for(plan, model, cell.task, renderer, cell.replicate)
+        left = n_samples
+        for shown in plan.shown(cell):
+            if isinstance(shown, Refused) or left == 0:
+                continue
+            left = None if left is None else left - 1
+            program = plan.strategies[cell.strategy].answer(shown, states[cell.task, cell.strategy], context)
+            try:
+                yield Item(cell=cell, sample=shown), next(program)
+            except StopIteration:
+                continue
+            except UserError as error:
+                if faults is None:
+                    raise
+                faults.extend(error.faults)
+            finally:
+                program.close()
+
+
+def preview(file: str | Path, selection: Selection, store_folder: Path) -> Preview:
+    """Count what a study would ask and state what it could establish; loads tokenizers, no model.
+
+    Args:
+        file: study.yaml.
+        selection: what the command line narrows it to.
+        store_folder: the store whose answers would be used.
+
+    Raises:
+        UserError: anything is wrong with the study.
+    """
+    plan = resolve(file, selection)
+    probe(plan)
+    with Store(store_folder) as store:
+        models = tuple(_model_preview(plan, model, store) for model in plan.models.values())
+    n_comparisons = len(plan.statement["pairs"]) * len(plan.statement["metrics"])
+    alpha = plan.study.analysis.alpha / max(n_comparisons, 1)
+    tasks, reach = [], {}
+    for name, task in plan.tasks.items():
+        n_groups = len({sample.group for sample in task.samples})
+        n_refused = sum(isinstance(shown, Refused) for p in plan.perturbations for shown in plan.variants[name, p])
+        tasks.append((name, len(task.samples), n_groups, n_refused))
+        reach[name] = attainable(len(task.samples), n_groups, alpha=alpha, margin=plan.study.analysis.margin)
+    return Preview(
+        study=plan.study.study,
+        n_cells=sum(1 for model in plan.models for _ in plan.cells(model)),
+        models=models,
+        tasks=tuple(tasks),
+        n_comparisons=n_comparisons,
+        attainable=reach,
+        margin=plan.study.analysis.margin,
+    )
+
+
+def _model_preview(plan: Plan, model: PlannedModel, store: Store) -> ModelPreview:
+    renderer = open_renderer(model.checkpoint, model.entry.chat, plan.study.prompting)
+    limit = context_tokens(model)
+    lengths: dict[str, tuple[int, int]] = {}
+    n_items = 0
+    for _, requests in first_requests(plan, model, renderer):
+        n_items += 1
+        for request in requests:
+            n_prompt = len(request.prompt.token_ids)
+            lengths[request_key(model.identity, request)] = (n_prompt, n_prompt + _n_output(request))
+    known = {key for key in lengths if store.get(key) is not None}
+    return ModelPreview(
+        model=model.name,
+        n_items=n_items,
+        n_requests=len(lengths),
+        n_known=len(known),
+        n_prompt_tokens=sum(prompt for key, (prompt, _) in lengths.items() if key not in known),
+        longest=max((total for _, total in lengths.values()), default=0),
+        n_context_tokens=limit,
+        n_too_long=sum(limit is not None and total > limit for _, total in lengths.values()),
+    )
+
+
+def _n_output(request: Request) -> int:
+    if request.sampling is not None:
+        return request.sampling.max_tokens
+    return max((len(ids) for ids in request.continuations), default=0)
+
+
+def context_tokens(model: PlannedModel) -> int | None:
+    """Context length by the configuration and models.yaml; None where neither says (the stub engine)."""
+    import json
+
+    limits = [] if model.settings.max_model_len is None else [model.settings.max_model_len]
+    config = Path(model.checkpoint.path) / "config.json"
+    if not model.entry.is_stub and config.exists():
+        length = json.loads(config.read_text(encoding="utf-8")).get("max_position_embeddings")
+        limits += [int(length)] if length else []
+    return min(limits, default=None)
+
+
+def preview_lines(preview: Preview) -> list[str]:
+    """A preview as lines for a terminal."""
+    lines = [f"study {preview.study}: {preview.n_cells} cells, {preview.n_comparisons} comparisons in the primary family", ""]
+    lines.append(f"{'model':24} {'items':>8} {'requests':>9} {'in store':>9} {'prompt tokens':>14} {'longest':>8} {'context':>8} {'too long':>9}")
+    for model in preview.models:
+        context = "unknown" if model.n_context_tokens is None else str(model.n_context_tokens)
+        lines.append(
+            f"{model.model:24} {model.n_items:8} {model.n_requests:9} {model.n_known:9} {model.n_prompt_tokens:14}"
+            f" {model.longest:8} {context:>8} {model.n_too_long:9}"
+        )
+    assumed = Assumptions()
+    lines += [
+        "",
+        "What could be established, at the level that the correction puts a comparison to at worst",
+        f"(assumed: models disagree on {assumed.discordance:.0%} of samples, correlation {assumed.icc} within groups, power {assumed.power:.0%}):",
+        f"{'task':24} {'samples':>8} {'groups':>8} {'refused':>8} {'smallest difference':>20} {'`equivalent` reachable':>23}",
+    ]
+    for name, n_samples, n_groups, n_refused in preview.tasks:
+        reach = preview.attainable[name]
+        smallest = f"{100 * reach.smallest_difference:.1f} points" if reach.established else "none: under 10 groups"
+        equivalent = f"{'yes' if reach.equivalent_reachable else 'no'} (±{100 * preview.margin:.1f})"
+        lines.append(f"{name:24} {n_samples:8} {n_groups:8} {n_refused:8} {smallest:>20} {equivalent:>23}")
+    return lines
+
+
+def check_study(file: str | Path, selection: Selection) -> list[str]:
+    """Validate a study as far as that goes without a model; returns what was found in order.
+
+    Raises:
+        UserError: all faults.
+    """
+    plan = resolve(file, selection)
+    probe(plan)
+    lines = [f"{plan.file}: in order"]
+    for name, model in plan.models.items():
+        source = "not pinned" if not model.checkpoint.pinned else f"fingerprint {model.checkpoint.fingerprint[:12]}"
+        lines.append(f"  model {name}: {source}, {model.settings.name} {model.settings.dtype} on {model.settings.device}")
+    for name, task in plan.tasks.items():
+        n_groups = len({sample.group for sample in task.data.samples})
+        left_out = f", {len(task.data.excluded)} left out" if task.data.excluded else ""
+        lines.append(f"  task {name}/{task.split}: {len(task.data.samples)} samples in {n_groups} groups{left_out}, {task.metric}")
+        lines.extend(f"    {note}" for note in task.data.notes)
+    lines.append(f"  pairs: {', '.join(f'{a} against {b}' for a, b in plan.pairs) or 'none: nothing will be compared'}")
+    lines.append(f"  strategies: {', '.join(plan.strategies)}; perturbations: {', '.join(plan.perturbations)}")
+    return lines

@@ -1,0 +1,314 @@
+"""The report as data: what is said, in which order, and nothing about how it looks.
+
+`build` decides once; `html`, `markdown` and `latex` render the same blocks. Texts are plain: every renderer escapes them.
+A new kind of block is one class here, one member of `Block`, and one branch in each renderer; a new kind of figure is one class here,
+one member of `Plot`, and one function in `figures`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+Raw = str | int | float | bool | None
+"""A value as it stands in a CSV file; None and NaN are empty fields."""
+
+Verdict = Literal["a_better", "b_better", "equivalent", "inconclusive", "not_established"]
+VERDICTS: tuple[Verdict, ...] = ("a_better", "b_better", "equivalent", "inconclusive", "not_established")
+
+
+def slug(*parts: str) -> str:
+    """File name or anchor of one or more names: letters, digits, `.`, `_` and `-` only."""
+    return "_".join(re.sub(r"[^A-Za-z0-9.-]+", "_", part).strip("._") or "x" for part in parts)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Data:
+    """Numbers behind a table or figure, unrounded, shares in [0, 1]; one CSV file."""
+
+    columns: tuple[str, ...]
+    """Column names."""
+    rows: tuple[tuple[Raw, ...], ...]
+    """One tuple per row, as wide as `columns`."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Paragraph:
+    """A paragraph."""
+
+    text: str
+    """Plain text."""
+    small: bool = False
+    """True for remarks."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Notice:
+    """Something that a reader must not overlook."""
+
+    level: Literal["note", "warning", "failure"]
+    """`failure`: results are missing through our fault; `warning`: results mean less than they seem to; `note`: context."""
+    text: str
+    """Plain text."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Bullets:
+    """A list of plain texts."""
+
+    items: tuple[str, ...]
+    """One text per item."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finding:
+    """What one comparison says."""
+
+    verdict: Verdict
+    """The verdict that the sentence states."""
+    text: str
+    """The sentence."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answer:
+    """What the study says about one pair."""
+
+    sentence: str
+    """One sentence over all tasks."""
+    findings: tuple[Finding, ...]
+    """One per task if there is more than one task, else empty."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Column:
+    """Head of one column of a table."""
+
+    label: str
+    """Plain text."""
+    kind: Literal["text", "number", "code"] = "text"
+    """`number`: aligned right in figures of equal width; `code`: monospaced."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cell:
+    """One entry of a table."""
+
+    text: str
+    """Plain text as shown; empty where there is nothing to show."""
+    alert: bool = False
+    """True where a reader must look (failures, a revision that is not pinned)."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Table:
+    """A table as shown, and the numbers behind it."""
+
+    name: str
+    """File stem, unique in the report."""
+    title: str
+    """What the table holds, without a full stop."""
+    columns: tuple[Column, ...]
+    """Heads."""
+    rows: tuple[tuple[Cell, ...], ...]
+    """Entries, as wide as `columns`; where the first entry repeats the one above, a renderer may leave it out."""
+    data: Data
+    """What goes into the CSV file."""
+    note: str = ""
+    """How to read it; empty if there is nothing to say."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ForestRow:
+    """One comparison in a forest plot."""
+
+    label: str
+    """Task name."""
+    detail: str
+    """Difference and interval as text."""
+    verdict: Verdict
+    """Decides the marker."""
+    difference: float | None
+    """Difference in shown units (points); None: nothing to draw."""
+    low: float | None
+    """Lower end of the interval in shown units."""
+    high: float | None
+    """Upper end."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ForestPlot:
+    """Paired differences of one pair, with the margin."""
+
+    model_a: str
+    """Positive differences favour this one."""
+    model_b: str
+    """Negative differences favour this one."""
+    color_a: str
+    """Colour of model_a, the same in every figure."""
+    color_b: str
+    """Colour of model_b."""
+    axis: str
+    """Label of the axis with its unit."""
+    margin: float
+    """Half width of the shaded band in shown units."""
+    limits: tuple[float, float]
+    """Ends of the axis, the same for every pair."""
+    rows: tuple[ForestRow, ...]
+    """From top to bottom."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DotRow:
+    """One model's mean on one task."""
+
+    model: str
+    """Model name."""
+    color: str
+    """Its colour, the same in every figure."""
+    marker: int
+    """Number of its marker shape, the same in every figure."""
+    mean: float | None
+    """Mean in shown units; None: nothing to draw."""
+    low: float | None
+    """Lower end of its interval."""
+    high: float | None
+    """Upper end."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DotPanel:
+    """One task in a dot plot."""
+
+    label: str
+    """Task name."""
+    chance: float | None
+    """Expected value of a uniform guess in shown units; None: no such line."""
+    rows: tuple[DotRow, ...]
+    """One per model."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DotPlot:
+    """Means with intervals, one block of rows per task."""
+
+    axis: str
+    """Label of the axis with its unit."""
+    limits: tuple[float, float]
+    """Ends of the axis."""
+    panels: tuple[DotPanel, ...]
+    """From top to bottom."""
+
+
+Plot = ForestPlot | DotPlot
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Figure:
+    """A figure: what to draw, one sentence that reads it, words for those who cannot see it, and its numbers."""
+
+    name: str
+    """File stem, unique in the report."""
+    plot: Plot
+    """What is drawn."""
+    caption: str
+    """One sentence that reads the figure, computed from its numbers."""
+    alt: str
+    """Alternative text: kind of figure, axes, content."""
+    data: Data
+    """What goes into the CSV file."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Listing:
+    """Preformatted text whose every space counts, e.g. a prompt."""
+
+    title: str
+    """What it is."""
+    text: str
+    """The text as it is; renderers make control characters visible."""
+    folded: bool = True
+    """True: shown on demand where the medium can."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Definitions:
+    """Terms and their meanings."""
+
+    items: tuple[tuple[str, str], ...]
+    """(term, meaning)."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DataFile:
+    """Numbers that are offered as a CSV file only."""
+
+    name: str
+    """File stem, unique among tables."""
+    text: str
+    """What the file holds, without a full stop."""
+    data: Data
+    """Its content."""
+
+
+Block = Paragraph | Notice | Bullets | Answer | Table | Figure | Listing | Definitions | DataFile
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Section:
+    """A titled run of blocks."""
+
+    anchor: str
+    """Unique name for links."""
+    title: str
+    """Heading."""
+    blocks: tuple[Block, ...]
+    """Content, never empty."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Report:
+    """Everything that is said about one study; the first section is the first screen."""
+
+    study: str
+    """Name of the study."""
+    question: str
+    """Its question."""
+    sections: tuple[Section, ...]
+    """In reading order."""
+
+
+def blocks_of(report: Report) -> Iterator[Block]:
+    """All blocks in reading order."""
+    for section in report.sections:
+        yield from section.blocks
+
+
+def tables_of(report: Report) -> tuple[Table, ...]:
+    """All tables in reading order."""
+    return tuple(block for block in blocks_of(report) if isinstance(block, Table))
+
+
+def figures_of(report: Report) -> tuple[Figure, ...]:
+    """All figures in reading order."""
+    return tuple(block for block in blocks_of(report) if isinstance(block, Figure))
+
+
+def data_files_of(report: Report) -> tuple[DataFile, ...]:
+    """All data files in reading order."""
+    return tuple(block for block in blocks_of(report) if isinstance(block, DataFile))
+
+
+def data_of_rows(columns: Iterable[str], rows: Iterable[Iterable[Raw]]) -> Data:
+    """Data from any iterables.
+
+    Raises:
+        ValueError: a row is not as wide as the columns.
+    """
+    names = tuple(columns)
+    kept = tuple(tuple(row) for row in rows)
+    if any(len(row) != len(names) for row in kept):
+        raise ValueError(f"a row is not {len(names)} wide")
+    return Data(columns=names, rows=kept)

@@ -1,0 +1,147 @@
+"""What a report is made from, and the few choices of rows that every section shares."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from evalsuite.config import Study
+from evalsuite.metrics.base import Metric
+from evalsuite.report.blocks import Data, Raw
+from evalsuite.tasks import TaskCard
+
+Pair = tuple[str, str]
+"""(model_a, model_b); positive differences favour model_a."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Findings:
+    """Everything that is known after a study was run, scored and analysed. Frames may hold further columns."""
+
+    study: Study
+    """The study as run."""
+    models: Mapping[str, Mapping[str, Any]]
+    """Registry name to domain, base, repo or path (a label, never a path of this machine), revision, fingerprint, parameters_b, licence, note."""
+    scores: pd.DataFrame
+    """Columns of scores.parquet."""
+    estimates: pd.DataFrame
+    """model, task, metric, strategy, perturbation, n_samples, n_groups, n_scored ... n_failed, mean, ci_low, ci_high; optional `label_mass`,
+    `ci_level`, `role` (else the primary cell counts as primary) and `subset` (`all` or the name of what was left out)."""
+    comparisons: pd.DataFrame
+    """Columns of comparisons.csv; optional `subset` likewise, `status_note` (why no verdict is established), and `boot_low`, `boot_high`,
+    `p_mcnemar` (sensitivity)."""
+    cards: Mapping[str, TaskCard]
+    """Task name to card."""
+    prompts: Mapping[tuple[str, str], Mapping[str, str | None]] = field(default_factory=dict)
+    """(task, strategy) to model to one full prompt as sent; None: restricted data, not shown."""
+    prompt_differences: Mapping[tuple[Pair, str], str] = field(default_factory=dict)
+    """((model_a, model_b), task) to the difference between the two rendered prompts as diff text; empty: identical."""
+    manifest: Mapping[str, Any] = field(default_factory=dict)
+    """versions, hardware, seconds, tokens, counts, seeds, weights, data (mappings or plain values); plan_hash, analysis_hash, engine, store (name);
+    analysis_changes (list of key, old, new, date); requests ({asked, found})."""
+    command: str = ""
+    """Command line that reproduces the report."""
+    metrics: Mapping[str, Metric] = field(default_factory=dict)
+    """Metric name to metric; one that is not here is taken as a share in [0, 1], higher is better."""
+
+
+def whole(frame: pd.DataFrame) -> pd.DataFrame:
+    """Rows over all samples (`subset` is `all`, or the frame has no such column)."""
+    return frame[frame["subset"] == "all"] if "subset" in frame else frame
+
+
+def parts(frame: pd.DataFrame) -> pd.DataFrame:
+    """Rows over a subset of the samples; none if the frame has no such column."""
+    return frame[frame["subset"] != "all"] if "subset" in frame else frame.iloc[:0]
+
+
+def primary_strategy(study: Study) -> str:
+    """Strategy id of the primary cell."""
+    return study.analysis.primary.strategy or study.strategies[0].label
+
+
+def primary_metrics(findings: Findings) -> dict[str, str]:
+    """Task to the metric of the comparison: the study's, else the card's."""
+    wanted = {entry.name: entry.metric for entry in findings.study.tasks if entry.metric}
+    return {name: wanted.get(name) or card.metric for name, card in findings.cards.items()}
+
+
+def in_primary_cell(findings: Findings, frame: pd.DataFrame) -> pd.DataFrame:
+    """Rows of the primary cell and metric, whatever their role."""
+    primary = findings.study.analysis.primary
+    metrics = primary_metrics(findings)
+    cell = (frame["strategy"] == primary_strategy(findings.study)) & (frame["perturbation"] == primary.perturbation)
+    default = frame["task"].map(metrics)
+    return frame[cell & (default.isna() | (frame["metric"] == default))]
+
+
+def main_rows(findings: Findings, frame: pd.DataFrame) -> pd.DataFrame:
+    """What the report leads with: the primary rows over all samples or, where a later change of the analysis left none, those of the primary cell."""
+    rows = whole(frame)
+    primary = rows[rows["role"] == "primary"] if "role" in rows else rows.iloc[:0]
+    return in_order(findings, primary if len(primary) else in_primary_cell(findings, rows))
+
+
+def other_rows(findings: Findings, frame: pd.DataFrame) -> pd.DataFrame:
+    """Rows over all samples that are not among `main_rows`."""
+    rows = whole(frame)
+    return in_order(findings, rows[~rows.index.isin(main_rows(findings, frame).index)])
+
+
+def in_order(findings: Findings, frame: pd.DataFrame) -> pd.DataFrame:
+    """Rows sorted by pair or task as the study lists them, names that it does not list last."""
+    study = findings.study
+    orders = {
+        "model_a": list(study.models),
+        "model_b": list(study.models),
+        "task": [entry.name for entry in study.tasks],
+        "strategy": [entry.label for entry in study.strategies],
+        "perturbation": [entry.label for entry in study.perturbations],
+        "model": list(study.models),
+    }
+    pairs = [f"{a}\n{b}" for a, b in study.pairs or ()]
+    keys = pd.DataFrame(index=frame.index)
+    if "model_a" in frame:
+        keys["pair"] = [_rank(f"{a}\n{b}", pairs) for a, b in zip(frame["model_a"], frame["model_b"], strict=True)]
+    for column, order in orders.items():
+        if column in frame:
+            keys[column] = [_rank(str(name), order) for name in frame[column]]
+    for column in ("metric", "subset"):
+        if column in frame:
+            keys[column] = [(0, str(name)) for name in frame[column]]
+    ranked = sorted(range(len(frame)), key=lambda at: tuple(keys.iloc[at]))
+    return frame.iloc[ranked]
+
+
+def _rank(name: str, order: list[str]) -> tuple[int, str]:
+    return (order.index(name), "") if name in order else (len(order), name)
+
+
+def pairs_of(frame: pd.DataFrame) -> list[Pair]:
+    """Pairs of a comparisons frame in its order, each once."""
+    return list(dict.fromkeys((str(a), str(b)) for a, b in zip(frame["model_a"], frame["model_b"], strict=True)))
+
+
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows as dictionaries; every kind of missing value becomes None."""
+    return [{str(key): _plain(value) for key, value in row.items()} for row in frame.to_dict("records")]
+
+
+def data_of(frame: pd.DataFrame) -> Data:
+    """A frame as the content of a CSV file, unrounded."""
+    columns = tuple(str(name) for name in frame.columns)
+    return Data(columns=columns, rows=tuple(tuple(row[name] for name in columns) for row in records(frame)))
+
+
+def _plain(value: Any) -> Raw:
+    """A NumPy or pandas value as a Python value; lists as text."""
+    if isinstance(value, str):
+        return value
+    if value is None or (not hasattr(value, "__len__") and pd.isna(value)):
+        return None
+    if hasattr(value, "item"):
+        value = value.item()
+    return value if isinstance(value, bool | int | float) else str(value)

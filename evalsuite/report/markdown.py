@@ -1,0 +1,79 @@
+"""report.md: the same blocks for repositories and mail; figures and tables are files beside it."""
+
+from __future__ import annotations
+
+import re
+
+from evalsuite.report.blocks import Answer, Block, Bullets, DataFile, Definitions, Figure, Listing, Notice, Paragraph, Report, Table
+
+_SPECIAL = re.compile(r"([\\`*_\[\]~|#$])")
+_LINE_START = re.compile(r"^(\s*)([-+>=]|\d+[.)])", re.MULTILINE)
+
+
+def render_markdown(report: Report) -> str:
+    """The whole report as GitHub-flavoured Markdown; every text is escaped, HTML in it included."""
+    chunks = [f"# {escape_markdown(report.question)}", f"Study {escape_markdown(report.study)}"]
+    for at, section in enumerate(report.sections):
+        if at:
+            chunks.append(f"## {escape_markdown(section.title)}")
+        chunks.extend(_block(block) for block in section.blocks)
+    return "\n\n".join(chunks) + "\n"
+
+
+def escape_markdown(text: str) -> str:
+    """Plain text as one line of Markdown that shows just that text."""
+    line = " ".join(visible(text).split())
+    line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return _LINE_START.sub(r"\1\\\2", _SPECIAL.sub(r"\\\1", line)) if line else line
+
+
+def visible(text: str) -> str:
+    """Text with control characters (but line ends and tabs) and lone surrogates written as U+XXXX."""
+    return re.sub(
+        r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]",
+        lambda found: f"U+{ord(found[0]):04X}",
+        text,
+    )
+
+
+def _block(block: Block) -> str:
+    match block:
+        case Paragraph():
+            return escape_markdown(block.text)
+        case Notice():
+            lead = {"failure": "Failures.", "warning": "Please note.", "note": "Note."}[block.level]
+            return f"> **{lead}** {escape_markdown(block.text)}"
+        case Bullets():
+            return "\n".join(f"- {escape_markdown(item)}" for item in block.items)
+        case Answer():
+            lead = f"**{escape_markdown(block.sentence)}**"
+            return "\n".join([lead, "", *(f"- {escape_markdown(finding.text)}" for finding in block.findings)]).rstrip()
+        case Definitions():
+            return "\n".join(f"- **{escape_markdown(term)}**: {escape_markdown(meaning)}" for term, meaning in block.items)
+        case Listing():
+            return f"**{escape_markdown(block.title)}**\n\n{_fenced(visible(block.text))}"
+        case Figure():
+            return f"![{escape_markdown(block.alt)}](figures/{block.name}.svg)\n\n*{escape_markdown(block.caption)}*"
+        case DataFile():
+            return f"{escape_markdown(block.text)}: [tables/{block.name}.csv](tables/{block.name}.csv)"
+        case Table():
+            return _table(block)
+
+
+def _table(block: Table) -> str:
+    heads = "| " + " | ".join(escape_markdown(column.label) for column in block.columns) + " |"
+    rule = "| " + " | ".join("---:" if column.kind == "number" else "---" for column in block.columns) + " |"
+    rows = [
+        "| "
+        + " | ".join(f"**{escape_markdown(entry.text)}**" if entry.alert and entry.text else escape_markdown(entry.text) for entry in row)
+        + " |"
+        for row in block.rows
+    ]
+    parts = [f"**{escape_markdown(block.title)}** ([CSV](tables/{block.name}.csv))", "\n".join([heads, rule, *rows])]
+    return "\n\n".join([*parts, escape_markdown(block.note)] if block.note else parts)
+
+
+def _fenced(text: str) -> str:
+    """A code block whose fence is longer than any run of backticks in the text."""
+    fence = "`" * max(3, 1 + max((len(run) for run in re.findall(r"`+", text)), default=0))
+    return f"{fence}text\n{text}\n{fence}"

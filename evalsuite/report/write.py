@@ -1,0 +1,68 @@
+"""A report as files; the same bytes for the same report."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from pathlib import Path
+
+from evalsuite.report.blocks import Data, Raw, Report, data_files_of, figures_of, tables_of
+from evalsuite.report.figures import draw
+from evalsuite.report.html import render_html
+from evalsuite.report.latex import render_latex
+from evalsuite.report.markdown import render_markdown
+
+
+def write_report(report: Report, out_dir: Path) -> list[Path]:
+    """Write report.html, report.md, tables/*.csv and *.tex, figures/*.svg, *.png and *.csv; other files there stay as they are.
+
+    Returns:
+        The files written, sorted.
+
+    Raises:
+        ValueError: two tables or two figures share a name.
+        OSError: the folder cannot be written.
+    """
+    tables, figures, data_files = tables_of(report), figures_of(report), data_files_of(report)
+    for kind, names in (("tables", [block.name for block in (*tables, *data_files)]), ("figures", [figure.name for figure in figures])):
+        if len(set(names)) != len(names):
+            raise ValueError(f"two {kind} share a name: {', '.join(sorted({name for name in names if names.count(name) > 1}))}")
+    drawn = {figure.name: draw(figure.plot) for figure in figures}
+    contents: dict[str, bytes] = {
+        "report.html": _bytes(render_html(report, {name: svg for name, (svg, _) in drawn.items()})),
+        "report.md": _bytes(render_markdown(report)),
+    }
+    for table in tables:
+        contents[f"tables/{table.name}.csv"] = _bytes(csv_text(table.data))
+        contents[f"tables/{table.name}.tex"] = _bytes(render_latex(table))
+    contents |= {f"tables/{file.name}.csv": _bytes(csv_text(file.data)) for file in data_files}
+    for figure in figures:
+        svg, png = drawn[figure.name]
+        contents |= {f"figures/{figure.name}.svg": svg, f"figures/{figure.name}.png": png}
+        contents[f"figures/{figure.name}.csv"] = _bytes(csv_text(figure.data))
+    for name, content in sorted(contents.items()):
+        path = out_dir / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    return sorted(out_dir / name for name in contents)
+
+
+def csv_text(data: Data) -> str:
+    """Data as CSV: comma, line feed, floats so that they read back equal, None and NaN empty."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(data.columns)
+    writer.writerows([_field(value) for value in row] for row in data.rows)
+    return out.getvalue()
+
+
+def _field(value: Raw) -> str:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    return repr(value) if isinstance(value, float) else str(value)
+
+
+def _bytes(text: str) -> bytes:
+    # A lone surrogate in a model's name or a prompt must not lose the report.
+    return text.encode("utf-8", "backslashreplace")

@@ -1,0 +1,308 @@
+"""From a study file to a plan: finds every fault that needs no loaded model, and raises all of them together."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from evalsuite import perturbations, strategies
+from evalsuite.config import PluginEntry, Study, TaskEntry, faults_of, load_study
+from evalsuite.data import load_split, pool_without
+from evalsuite.engines import ENGINES
+from evalsuite.engines.base import EngineSettings
+from evalsuite.errors import Fault, UserError, nearest
+from evalsuite.models import Checkpoint, ModelEntry, default_pairs, find_checkpoint, load_registry
+from evalsuite.perturbations.base import Perturb
+from evalsuite.plan import (
+    Plan,
+    PlannedModel,
+    PlannedTask,
+    Selection,
+    analysis_statement,
+    limited,
+    sharded,
+    variants_of,
+)
+from evalsuite.plugins import load_specs
+from evalsuite.prompts import check_letters
+from evalsuite.strategies.base import Strategy
+from evalsuite.tasks import Task, find_tasks
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class _Faults:
+    """Collects faults on the way; `attempt` turns a step's UserError into faults and goes on."""
+
+    file: str
+    found: list[Fault] = field(default_factory=list)
+
+    def add(self, key: str, value: str, allowed: str) -> None:
+        """One more fault of the study file."""
+        self.found.append(Fault(file=self.file, key=key, value=value, allowed=allowed))
+
+    def attempt(self, step: Callable[[], T]) -> T | None:
+        """The step's result, or None with its faults noted."""
+        try:
+            return step()
+        except UserError as error:
+            self.found.extend(error.faults)
+            return None
+
+    def settle(self) -> None:
+        """Raise what was found, each fault once.
+
+        Raises:
+            UserError: if there is any.
+        """
+        if self.found:
+            raise UserError(list(dict.fromkeys(self.found)))
+
+
+def resolve(
+    file: str | Path, selection: Selection | None = None, recorded: Mapping[str, PlannedModel] | None = None
+) -> Plan:
+    """Resolve a study file, without loading a model.
+
+    Args:
+        file: path of study.yaml.
+        selection: what the command line narrows the study to.
+        recorded: models as they were when the study ran; they are then looked up nowhere else, and need not be here.
+
+    Raises:
+        UserError: all faults of names and options together; failing none of those, all of data and checkpoints together.
+    """
+    study, chosen = load_study(file), selection or Selection()
+    faults = _Faults(str(file))
+    registry = load_registry() if recorded is None else {name: model.entry for name, model in recorded.items()}
+    tasks = find_tasks()
+    study = _with_engine(study, chosen)
+    _check_names(faults, study, chosen, registry, tasks)
+    built_strategies = _build(faults, "strategies", study.strategies, load_specs(strategies))
+    built_perturbations: Mapping[str, Perturb] = _build(
+        faults, "perturbations", study.perturbations, load_specs(perturbations)
+    )
+    _check_primary(faults, study)
+    faults.settle()
+    _check_fit(faults, study, chosen, built_strategies, registry, tasks)
+    faults.settle()
+
+    names = [name for name in study.models if chosen.models is None or name in chosen.models]
+    planned_models: dict[str, PlannedModel | None] = (
+        {name: faults.attempt(partial(_plan_model, name, registry[name], study)) for name in names}
+        if recorded is None
+        else {name: recorded[name] for name in names}
+    )
+    entries = [entry for entry in study.tasks if chosen.tasks is None or entry.name in chosen.tasks]
+    with_pool = any(strategy.n_shots > 0 for strategy in built_strategies.values())
+    planned_tasks = {
+        entry.name: faults.attempt(partial(_plan_task, entry, tasks[entry.name], study, chosen, with_pool))
+        for entry in entries
+    }
+    _check_exclusions(faults, study, planned_tasks)
+    _check_pools(faults, study, built_strategies, planned_tasks)
+    faults.settle()
+    found_models = {name: model for name, model in planned_models.items() if model is not None}
+    found_tasks = {name: task for name, task in planned_tasks.items() if task is not None}
+    all_pairs = study.pairs if study.pairs is not None else default_pairs(registry, study.models)
+    return Plan(
+        study=study,
+        file=Path(file),
+        selection=chosen,
+        models=found_models,
+        pairs=tuple((a, b) for a, b in all_pairs if a in found_models and b in found_models),
+        tasks=found_tasks,
+        strategies=built_strategies,
+        perturbations=built_perturbations,
+        variants={
+            (task, perturbation): variants_of(planned.samples, perturb, study.seed)
+            for task, planned in found_tasks.items()
+            for perturbation, perturb in built_perturbations.items()
+        },
+        statement=analysis_statement(study, all_pairs, {e.name: e.metric or tasks[e.name].card.metric for e in study.tasks}),
+    )
+
+
+def _with_engine(study: Study, chosen: Selection) -> Study:
+    if chosen.engine is None or chosen.engine == study.engine.name:
+        return study
+    # The study's further options belong to the engine that it names.
+    entry = study.engine.model_copy(update={"name": chosen.engine, "__pydantic_extra__": {}})
+    return study.model_copy(update={"engine": entry})
+
+
+def _check_names(
+    faults: _Faults, study: Study, chosen: Selection, registry: Mapping[str, ModelEntry], tasks: Mapping[str, Task]
+) -> None:
+    for name in study.models:
+        if name not in registry:
+            faults.add("models", name, f"no such model; {nearest(name, registry)}")
+    for entry in study.tasks:
+        if entry.name not in tasks:
+            faults.add("tasks", entry.name, f"no such task; {nearest(entry.name, tasks)}")
+            continue
+        card = tasks[entry.name].card
+        if entry.metric is not None and entry.metric not in card.metrics:
+            faults.add(f"tasks.{entry.name}.metric", entry.metric, f"one of {', '.join(card.metrics)}")
+        if entry.split is not None and entry.split not in card.splits:
+            faults.add(f"tasks.{entry.name}.split", entry.split, f"one of {', '.join(card.splits)}")
+        if entry.split is not None and entry.split == card.exemplar_split:
+            faults.add(f"tasks.{entry.name}.split", entry.split, "is the split that exemplars come from; evaluate another")
+    if study.engine.name not in ENGINES:
+        faults.add("engine.name", study.engine.name, nearest(study.engine.name, ENGINES))
+    for what, names, known in (
+        ("--models", chosen.models, study.models),
+        ("--tasks", chosen.tasks, tuple(entry.name for entry in study.tasks)),
+    ):
+        for name in names or ():
+            if name not in known:
+                faults.add(what, name, f"not in this study; {nearest(name, known)}")
+    for task in study.data:
+        if task not in {entry.name for entry in study.tasks}:
+            faults.add("data", task, f"not a task of this study; {nearest(task, [entry.name for entry in study.tasks])}")
+
+
+def _build(faults: _Faults, key: str, entries: Iterable[PluginEntry], specs: Mapping[str, Any]) -> dict[str, Any]:
+    built = {}
+    for number, entry in enumerate(entries):
+        spec = specs.get(entry.name)
+        if spec is None:
+            faults.add(key, entry.name, f"not among the {key}; {nearest(entry.name, specs)}")
+            continue
+        try:
+            options = spec.options.model_validate(entry.options)
+        except ValidationError as error:
+            faults.found.extend(faults_of(error, Path(faults.file), prefix=f"{key}.{number}"))
+            continue
+        built[entry.label] = spec.build(options)
+    return built
+
+
+def _check_primary(faults: _Faults, study: Study) -> None:
+    primary = study.analysis.primary
+    for key, value, entries in (
+        ("strategy", primary.strategy, study.strategies),
+        ("perturbation", primary.perturbation, study.perturbations),
+    ):
+        labels = [entry.label for entry in entries]
+        if value is not None and value not in labels:
+            faults.add(f"analysis.primary.{key}", value, f"not in this study; {nearest(value, labels)}")
+
+
+def _check_fit(
+    faults: _Faults,
+    study: Study,
+    chosen: Selection,
+    built: Mapping[str, Strategy],
+    registry: Mapping[str, ModelEntry],
+    tasks: Mapping[str, Task],
+) -> None:
+    letters = False
+    if study.engine.name == "stub" and not all(registry[name].is_stub for name in study.models):
+        faults.add("engine.name", "stub", "answers only for models whose path is `stub:<behaviour>`")
+    for entry in study.tasks:
+        if chosen.tasks is not None and entry.name not in chosen.tasks:
+            continue
+        card = tasks[entry.name].card
+        for label, strategy in built.items():
+            try:
+                letters = letters or strategy.form_for(card.kind) == "letters"
+            except ValueError as error:
+                faults.add(f"strategies.{label}", "", f"does not fit task {entry.name}: {error}")
+            if strategy.n_shots > 0 and card.exemplar_split is None:
+                faults.add(f"strategies.{label}", "", f"needs exemplars, and task {entry.name} has no exemplar split")
+    for name in study.models:
+        fault = check_letters(registry[name].chat, name) if letters else None
+        if fault is not None:
+            faults.found.append(fault)
+
+
+def _plan_model(name: str, entry: ModelEntry, study: Study) -> PlannedModel:
+    checkpoint = find_checkpoint(name, entry)
+    return PlannedModel(name=name, entry=entry, checkpoint=checkpoint, settings=settings_for(study, entry, checkpoint))
+
+
+def settings_for(study: Study, entry: ModelEntry, checkpoint: Checkpoint) -> EngineSettings:
+    """How a checkpoint will be loaded: the study's engine over the model's serving, `auto` settled by what is there.
+
+    `auto` device is CUDA where an NVIDIA driver answers. `auto` dtype is the checkpoint's own on CUDA and float32 on a CPU.
+    It is settled here, before anything is loaded, because the dtype is part of every request's key.
+    """
+    device = study.engine.device
+    if device == "auto":
+        device = "cuda" if shutil.which("nvidia-smi") else "cpu"
+    dtype = study.engine.dtype if study.engine.dtype != "auto" else entry.serving.dtype
+    if checkpoint.path.startswith("stub:") or study.engine.name == "stub":
+        device, dtype = "cpu", "none"
+    elif dtype == "auto":
+        dtype = "float32" if device == "cpu" else _own_dtype(Path(checkpoint.path))
+    return EngineSettings(
+        name="stub" if checkpoint.path.startswith("stub:") else study.engine.name,
+        dtype=dtype,
+        quantisation=entry.serving.quantisation,
+        device=device,
+        max_model_len=entry.serving.max_model_len,
+        tensor_parallel=entry.serving.tensor_parallel,
+        trust_remote_code=entry.serving.trust_remote_code,
+        options=dict(study.engine.options),
+    )
+
+
+def _own_dtype(folder: Path) -> str:
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    return str(config.get("dtype") or config.get("torch_dtype") or "bfloat16")
+
+
+def _plan_task(entry: TaskEntry, task: Task, study: Study, chosen: Selection, with_pool: bool) -> PlannedTask:
+    card = task.card
+    split = entry.split or card.split
+    data = load_split(task, split, study.data)
+    excluded = {item.sample_id: item.reason for item in study.exclude if item.task == entry.name}
+    kept = [sample for sample in data.samples if sample.id not in excluded]
+    limits = [limit for limit in (entry.limit, chosen.limit) if limit is not None]
+    pool = ()
+    if with_pool and card.exemplar_split is not None:
+        exemplars = load_split(task, card.exemplar_split, study.data)
+        # Groups of the whole split, not of the limited one: exemplars must not change with --limit.
+        pool = pool_without(exemplars.samples, {sample.group for sample in data.samples})
+    return PlannedTask(
+        task=task,
+        split=split,
+        metric=entry.metric or card.metric,
+        data=data,
+        samples=sharded(limited(kept, min(limits, default=None), study.seed), chosen.shard),
+        excluded=excluded,
+        pool=pool,
+    )
+
+
+def _check_exclusions(faults: _Faults, study: Study, planned: Mapping[str, PlannedTask | None]) -> None:
+    for item in study.exclude:
+        if item.task not in {entry.name for entry in study.tasks}:
+            faults.add("exclude", item.task, "not a task of this study")
+            continue
+        task = planned.get(item.task)
+        if task is not None and item.sample_id not in {sample.id for sample in task.data.samples}:
+            faults.add("exclude", item.sample_id, f"no such sample in task {item.task}")
+
+
+def _check_pools(
+    faults: _Faults, study: Study, built: Mapping[str, Strategy], planned: Mapping[str, PlannedTask | None]
+) -> None:
+    for label, strategy in built.items():
+        for name, task in planned.items():
+            n_groups = len({sample.group for sample in task.pool}) if task is not None else strategy.n_shots
+            if n_groups < strategy.n_shots:
+                faults.add(
+                    f"strategies.{label}.shots",
+                    str(strategy.n_shots),
+                    f"the exemplar pool of {name} holds {n_groups} groups (those of the evaluated split left out)",
+                )

@@ -1,0 +1,279 @@
+"""Paired comparisons and verdicts: comparisons.csv from scores and a pre-stated analysis (DESIGN 2.6).
+
+A comparison is one pair in one condition. Those of the primary cell with each task's primary metric are the family; all
+others are exploratory. Its numbers come from `arrays`, `randomisation` and `set_metrics`; here they are oriented so that
+positive favours a, corrected over the family, and turned into one of five verdicts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from evalsuite.config import Exclusion
+from evalsuite.metrics.base import Metric
+from evalsuite.seeds import derive_seed
+from evalsuite.stats.arrays import FloatArray, Interval, cluster_bootstrap_interval, cluster_t_interval, equivalence_test, partition
+from evalsuite.stats.multiplicity import holm
+from evalsuite.stats.randomisation import Randomisation, mcnemar_p, sign_flip_p
+from evalsuite.stats.set_metrics import OfCounts, macro_f1_of_counts, set_metric_comparison
+from evalsuite.stats.tables import (
+    Condition,
+    Missing,
+    PairedUnits,
+    class_counts,
+    excluded_samples,
+    pair_units,
+    sample_means,
+    split_conditions,
+)
+
+MIN_GROUPS = 10
+"""Fewer groups give no verdict: the variance between them is too poorly known."""
+
+OF_COUNTS: Mapping[str, OfCounts] = MappingProxyType({"macro_f1": macro_f1_of_counts})
+"""Fast forms of set metrics, by metric name; used only where they agree with the metric itself."""
+
+NUMBERS = (
+    "mean_a", "mean_b", "difference", "ci_low", "ci_high", "p_value", "p_adjusted", "equivalence_low", "equivalence_high",
+    "p_equivalence", "p_equivalence_adjusted", "p_mcnemar", "boot_low", "boot_high",
+)  # fmt: skip
+COUNTS = ("n_samples", "n_groups", "n_excluded", "n_failed", "n_a_missing", "n_b_missing")
+COLUMNS = (
+    "task", "metric", "strategy", "perturbation", "model_a", "model_b", "family", "role", "n_samples", "n_groups", "n_excluded",
+    "mean_a", "mean_b", "difference", "ci_low", "ci_high", "ci_level", "p_value", "p_adjusted", "method", "margin",
+    "equivalence_low", "equivalence_high", "p_equivalence", "p_equivalence_adjusted", "within_margin", "verdict",
+    "subset", "p_mcnemar", "boot_low", "boot_high", "n_failed", "status_note", "n_a_missing", "n_b_missing",
+)  # fmt: skip
+"""comparisons.csv: the contract's columns in its order, then ours."""
+
+
+def compare_frames(scores: pd.DataFrame, design: AnalysisDesign) -> pd.DataFrame:
+    """All comparisons of a study, family first, with verdicts.
+
+    Family: `design.pairs` x tasks of `design.primary_metric` in the primary cell; each has a row even without scores. Holm runs
+    over those of them that can be tested (no faults, at least `MIN_GROUPS` groups); equivalence is corrected in a family of its
+    own. Exploratory rows: every other condition in `scores` of which a pair has any scores, and for the primary condition one
+    row `without:<tag>` per tag that touches its samples. They have no adjusted p; their verdict is read off the unadjusted p,
+    which their role says. After a changed analysis (`design.exploratory`) every row is exploratory.
+
+    A pair with failures, answers of one side only or renditions that differ has counts and a note, no numbers, and the
+    verdict `not_established`; with fewer than `MIN_GROUPS` groups it has its numbers and the same verdict.
+
+    Args:
+        scores: columns of scores.parquet.
+        design: the analysis.
+
+    Returns:
+        `COLUMNS`; nulls where a number does not exist. Does not depend on the order of rows of `scores`.
+
+    Raises:
+        ValueError: the table is not one of scores (`tables.split_conditions`), or a primary metric has no record.
+    """
+    unknown = sorted(set(design.primary_metric.values()) - set(design.metrics))
+    if unknown:
+        raise ValueError(f"no record of the metrics {', '.join(unknown)}")
+    cells = split_conditions(scores, design.metrics)
+    n_classes = class_counts(scores, design.metrics)
+    rows = [
+        compare_pair(planned, cells.get(planned.condition, {}), n_classes.get(planned.condition.task, 0), design)
+        for planned in planned_comparisons(cells, design)
+    ]
+    return as_frame(adjudicate(rows, design))
+
+
+def planned_comparisons(cells: Mapping[Condition, Mapping[str, pd.DataFrame]], design: AnalysisDesign) -> Iterator[Planned]:
+    """Which comparisons there are, in the order of the table: the family, its subsets, then the exploratory conditions."""
+    family = [
+        Condition(task=task, metric=metric, strategy=design.primary_strategy, perturbation=design.primary_perturbation)
+        for task, metric in design.primary_metric.items()
+    ]
+    primary: Literal["primary", "exploratory"] = "exploratory" if design.exploratory else "primary"
+    for condition in family:
+        for a, b in design.pairs:
+            yield Planned(condition=condition, a=a, b=b, role=primary)
+    for condition in family:
+        tags = design.tags.get(condition.task, {})
+        for a, b in design.pairs:
+            models = cells.get(condition, {})
+            present = {sample for model in (a, b) if model in models for sample in models[model].index.get_level_values("sample_id")}
+            for tag in sorted({tag for sample in present for tag in tags.get(sample, ())}):
+                tagged = frozenset(sample for sample in present if tag in tags.get(sample, ()))
+                yield Planned(condition=condition, a=a, b=b, role="exploratory", subset=f"without:{tag}", left_out=tagged)
+    for condition in sorted(set(cells) - set(family)):
+        for a, b in design.pairs:
+            if a in cells[condition] or b in cells[condition]:
+                yield Planned(condition=condition, a=a, b=b, role="exploratory")
+
+
+def compare_pair(planned: Planned, cells: Mapping[str, pd.DataFrame], n_classes: int, design: AnalysisDesign) -> dict[str, Any]:
+    """One row before correction: counts always, numbers unless faults forbid them."""
+    condition = planned.condition
+    metric = design.metrics[condition.metric]
+    excluded = excluded_samples(design.exclude, condition.task) | planned.left_out
+    units = pair_units(cells.get(planned.a), cells.get(planned.b), metric, design.missing, excluded)
+    row: dict[str, Any] = {**dict.fromkeys(COLUMNS), **condition.columns(), "model_a": planned.a, "model_b": planned.b}
+    row |= {"family": planned.role, "role": planned.role, "subset": planned.subset, "margin": design.margin, "method": ""}
+    row |= {"n_samples": units.n_samples, "n_groups": units.n_groups, "n_excluded": units.n_all_samples - units.n_samples}
+    row |= {"n_failed": units.n_failed, "n_a_missing": units.n_a_missing, "n_b_missing": units.n_b_missing}
+    notes = list(units.faults)
+    if not notes and units.n_groups < MIN_GROUPS:
+        notes.append(f"{units.n_groups} groups, {MIN_GROUPS} are needed")
+    row |= {"status_note": "; ".join(notes), "ci_level": 1 - design.alpha}
+    if units.faults or units.n_samples == 0:
+        return row
+    # Sorted, so that (b, a) sees the same signs and has the same p as (a, b).
+    names = sorted((planned.a, planned.b))
+    seed = derive_seed(design.seed, condition.task, condition.metric, condition.strategy, condition.perturbation, *names)
+    if metric.of_set is not None:
+        return row | set_numbers(units, metric, n_classes, design, seed)
+    return row | mean_numbers(units, metric, design, seed)
+
+
+def mean_numbers(units: PairedUnits, metric: Metric, design: AnalysisDesign, seed: int) -> dict[str, Any]:
+    """Numbers of a comparison of means over samples."""
+    means = sample_means(units)
+    index = partition(means.groups).index
+    raw = means.a - means.b
+    # Sums of the same replicates in another order differ in the last bit; that is no difference.
+    noise = 1e-12 * np.maximum(1, np.maximum(np.abs(means.a), np.abs(means.b)))
+    differences = np.where(np.abs(raw) <= noise, 0.0, raw if metric.higher_is_better else -raw)
+    interval = cluster_t_interval(differences, index, 1 - design.alpha)
+    test = sign_flip_p(differences, index, design.n_resamples, seed)
+    low, high = cluster_bootstrap_interval(differences, index, 1 - design.alpha, design.n_resamples, seed)
+    numbers = shared_numbers(interval, test, design, "sign-flip over groups", "cluster-robust t")
+    return numbers | {
+        "mean_a": float(means.a.mean()),
+        "mean_b": float(means.b.mean()),
+        "p_mcnemar": mcnemar_of(means.a, means.b, metric) if len(index) == units.n_groups else None,
+        "boot_low": low,
+        "boot_high": high,
+    }
+
+
+def set_numbers(units: PairedUnits, metric: Metric, n_classes: int, design: AnalysisDesign, seed: int) -> dict[str, Any]:
+    """Numbers of a comparison on a metric of the whole cell; variants and replicates enter as answers of their sample's group."""
+    if metric.of_set is None:
+        raise ValueError(f"{metric.name} is no metric of a set")
+    level, fast = 1 - design.alpha, OF_COUNTS.get(metric.name)
+    result = set_metric_comparison(metric.of_set, units.predictions(n_classes), level, design.n_resamples, seed, fast)
+    interval = result.interval
+    if not metric.higher_is_better:
+        interval = Interval(
+            estimate=-interval.estimate, low=-interval.high, high=-interval.low, se=interval.se, df=interval.df, level=level
+        )
+    numbers = shared_numbers(interval, result.test, design, "answers swapped within groups", "jackknife t over groups")
+    return numbers | {"mean_a": result.value_a, "mean_b": result.value_b}
+
+
+def shared_numbers(interval: Interval, test: Randomisation, design: AnalysisDesign, p_method: str, ci_method: str) -> dict[str, Any]:
+    """Difference, interval, p and equivalence of an oriented difference."""
+    equivalence = equivalence_test(interval, design.margin, design.alpha)
+    return {
+        "difference": interval.estimate,
+        "ci_low": interval.low,
+        "ci_high": interval.high,
+        "p_value": test.p_value,
+        "method": f"{p_method}, {test.method}; {ci_method}",
+        "equivalence_low": equivalence.low,
+        "equivalence_high": equivalence.high,
+        "p_equivalence": equivalence.p_value,
+    }
+
+
+def mcnemar_of(a: FloatArray, b: FloatArray, metric: Metric) -> float | None:
+    """Exact McNemar p over samples; None unless every value is the metric's worst or best."""
+    both = np.concatenate([a, b])
+    if not metric.binary or not np.isin(both, [metric.worst, metric.best]).all():
+        return None
+    return mcnemar_p(int(((a == metric.best) & (b != a)).sum()), int(((b == metric.best) & (b != a)).sum())).p_value
+
+
+def adjudicate(rows: list[dict[str, Any]], design: AnalysisDesign) -> list[dict[str, Any]]:
+    """Correct the family's p-values and give every row its verdict."""
+    family = [row for row in rows if row["role"] == "primary" and not row["status_note"]]
+    correct: Callable[[list[float]], FloatArray] = holm if design.correction == "holm" else np.asarray
+    for raw, adjusted in (("p_value", "p_adjusted"), ("p_equivalence", "p_equivalence_adjusted")):
+        for row, p in zip(family, correct([row[raw] for row in family]), strict=True):
+            row[adjusted] = float(p)
+    for row in rows:
+        row["within_margin"], row["verdict"] = None, "not_established"
+        if row["status_note"]:
+            continue
+        suffix = "_adjusted" if row["role"] == "primary" else ""
+        row["within_margin"] = bool(row[f"p_equivalence{suffix}"] <= design.alpha)
+        row["verdict"] = verdict_of(row["difference"], row[f"p{suffix or '_value'}"], row["within_margin"], design.alpha)
+    return rows
+
+
+def verdict_of(difference: float, p: float, within_margin: bool, alpha: float) -> str:
+    """The verdict of a comparison that can be tested: a difference first, then equivalence, else inconclusive."""
+    if p <= alpha and difference != 0:
+        return "a_better" if difference > 0 else "b_better"
+    return "equivalent" if within_margin else "inconclusive"
+
+
+def as_frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    """Rows as a table of `COLUMNS` with fixed types, empty or not."""
+    frame = pd.DataFrame(rows, columns=list(COLUMNS))
+    types: dict[str, Any] = {**dict.fromkeys((*NUMBERS, "ci_level", "margin"), "float64"), **dict.fromkeys(COUNTS, "int64")}
+    return frame.astype({**types, "within_margin": "boolean"})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Planned:
+    """One comparison to be made."""
+
+    condition: Condition
+    """Where."""
+    a: str
+    """The model that positive differences favour."""
+    b: str
+    """The other model."""
+    role: Literal["primary", "exploratory"]
+    """Whether it belongs to the family."""
+    subset: str = "all"
+    """`all`, or `without:<tag>`."""
+    left_out: frozenset[str] = frozenset()
+    """Sample ids that the subset leaves out."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AnalysisDesign:
+    """The pre-stated analysis with every name resolved."""
+
+    study: str
+    """Name of the study."""
+    pairs: tuple[tuple[str, str], ...]
+    """(a, b): positive differences favour a."""
+    primary_strategy: str
+    """Strategy id of the primary cell."""
+    primary_perturbation: str
+    """Perturbation id of the primary cell."""
+    primary_metric: Mapping[str, str]
+    """Task to the metric of its primary comparison; its keys are the family's tasks."""
+    metrics: Mapping[str, Metric]
+    """Records of all metrics that the scores hold, by name."""
+    alpha: float = 0.05
+    """Two-sided error rate of the family, in (0, 0.5)."""
+    margin: float = 0.03
+    """Equivalence margin in the metric's unit, above 0."""
+    correction: Literal["holm", "none"] = "holm"
+    """Correction over the family."""
+    missing: Missing = "incorrect"
+    """What `unparsed`, `truncated` and `too_long` count as."""
+    n_resamples: int = 10_000
+    """Resamples of randomisation and bootstrap."""
+    seed: int = 0
+    """Study seed; every comparison derives its own from it."""
+    exclude: tuple[Exclusion, ...] = ()
+    """Samples that leave for all models."""
+    tags: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
+    """Task to sample id to the known issues that touch it; untouched samples may be absent."""
+    exploratory: bool = False
+    """True: the analysis was changed after answers were seen, so that no comparison is primary."""

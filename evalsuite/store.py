@@ -1,0 +1,346 @@
+"""The store: append-only journals of outcomes, one file per writing process, read by key across all files (DESIGN 5).
+
+A line is one JSON object `{"crc": ..., "entry": {"key", "at", "outcome"}}`; no prompts. There are no locks: every process
+appends to a file of its own with one `write` call per line, so a killed process leaves at most a torn last line, which is
+ignored. Equal keys: the earliest wins, different contents are counted as conflicts. Transient failures are kept for the
+record but never count as an answer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import socket
+import time
+import uuid
+import zlib
+from array import array
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from evalsuite.types import Failure, Outcome, Request, Response
+
+SCHEMA = "evalsuite-request-1"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Identity:
+    """What answers: everything about a loaded checkpoint that is part of a request's key."""
+
+    fingerprint: str
+    """Weights fingerprint."""
+    engine: str
+    """Engine name."""
+    dtype: str
+    """The dtype in use, never `auto`."""
+    quantisation: str | None
+    """The quantisation in use."""
+
+
+def request_key(identity: Identity, request: Request) -> str:
+    """Key of a request: sha256 over who answers and everything that is sent (DESIGN 2.2). Prompt text is not part of it."""
+    sampling = request.sampling
+    head = orjson.dumps(
+        [
+            SCHEMA,
+            request.kind,
+            identity.fingerprint,
+            identity.engine,
+            identity.dtype,
+            identity.quantisation,
+            None
+            if sampling is None
+            else [sampling.max_tokens, sampling.temperature, sampling.top_p, sampling.stop, sampling.seed],
+            request.moments,
+            len(request.prompt.token_ids),
+            len(request.candidates),
+            [len(ids) for ids in request.continuations],
+        ]
+    )
+    # Lengths stand in the head, so the concatenated ids below can be split in one way only.
+    ids = array("I", request.prompt.token_ids)
+    ids.extend(request.candidates)
+    for continuation in request.continuations:
+        ids.extend(continuation)
+    digest = hashlib.sha256(head)
+    digest.update(ids.tobytes())
+    return digest.hexdigest()
+
+
+def outcome_as_json(outcome: Outcome) -> dict[str, Any]:
+    """An outcome as JSON-ready mapping; fields at their default are left out."""
+    content: dict[str, Any] = {"failed": True} if isinstance(outcome, Failure) else {}
+    for item in fields(outcome):
+        value = getattr(outcome, item.name)
+        if value != item.default:
+            content[item.name] = value
+    return content
+
+
+def outcome_from_json(content: dict[str, Any]) -> Outcome:
+    """Inverse of `outcome_as_json`."""
+    if content.pop("failed", False):
+        return Failure(**content)
+    lists = {name: tuple(value) for name, value in content.items() if isinstance(value, list)}
+    if "continuation_logprobs" in lists:
+        lists["continuation_logprobs"] = tuple(tuple(row) for row in lists["continuation_logprobs"])
+    return Response(**{**content, **lists})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StoreStats:
+    """What a store holds."""
+
+    n_files: int
+    """Journal files."""
+    n_answers: int
+    """Distinct keys with a response or a permanent failure."""
+    n_transient: int
+    """Distinct keys with nothing but transient failures."""
+    n_repeated: int
+    """Lines whose key was already known."""
+    n_conflicts: int
+    """Repeated lines whose outcome differs from the one that counts."""
+    damaged: tuple[str, ...]
+    """`file:line` of every line that could not be read; torn last lines are not counted."""
+
+
+@dataclass(slots=True)
+class _Place:
+    """Where an entry's line lies, and when it was written."""
+
+    file: int
+    offset: int
+    length: int
+    at: float
+
+
+class Store:
+    """Outcomes by key, over all journals of a folder. One writer per object; any number of objects and processes."""
+
+    def __init__(self, folder: Path) -> None:
+        """Open a store and read its index; the folder is made when the first outcome is written.
+
+        Args:
+            folder: the store's folder; may lie on a shared file system.
+        """
+        self.folder = folder
+        self._paths: list[Path] = []
+        self._descriptors: list[int] = []
+        self._read_up_to: list[int] = []
+        self._lines_read: list[int] = []
+        self._answers: dict[str, _Place] = {}
+        self._transient: dict[str, _Place] = {}
+        self._damaged: list[str] = []
+        self._n_repeated = 0
+        self._n_conflicts = 0
+        self._own: int | None = None
+        self.refresh()
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close all files. Idempotent."""
+        for descriptor in self._descriptors:
+            os.close(descriptor)
+        self._descriptors, self._paths, self._own = [], [], None
+
+    def refresh(self) -> None:
+        """Read what other processes have added since the last look."""
+        if not self.folder.is_dir():
+            return
+        known = set(self._paths)
+        for path in sorted(self.folder.glob("journal-*.jsonl")):
+            if path not in known:
+                self._add_file(path, os.open(path, os.O_RDONLY))
+        for number in range(len(self._paths)):
+            if number != self._own:
+                self._scan(number)
+
+    def get(self, key: str) -> Outcome | None:
+        """The outcome that counts for a key: a response or a permanent failure; None if it has to be asked."""
+        place = self._answers.get(key)
+        return None if place is None else self._read(place)
+
+    def last_failure(self, key: str) -> Failure | None:
+        """The transient failure of a key that has no answer, for re-scoring without an engine."""
+        place = self._transient.get(key)
+        outcome = None if place is None else self._read(place)
+        return outcome if isinstance(outcome, Failure) else None
+
+    def put(self, key: str, outcome: Outcome) -> None:
+        """Append an outcome to this process's journal; it is with the operating system when this returns."""
+        at = time.time()
+        entry = orjson.dumps({"key": key, "at": at, "outcome": outcome_as_json(outcome)})
+        line = b'{"crc":%d,"entry":%b}\n' % (zlib.crc32(entry), entry)
+        number = self._own_file()
+        offset = self._read_up_to[number]
+        written = os.write(self._descriptors[number], line)
+        if written != len(line):
+            raise OSError(f"{self._paths[number]}: only {written} of {len(line)} bytes written; is the disk full?")
+        self._read_up_to[number] = offset + len(line)
+        self._note(key, outcome, _Place(file=number, offset=offset, length=len(line), at=at))
+
+    def stats(self) -> StoreStats:
+        """Counts over everything read so far."""
+        return StoreStats(
+            n_files=len(self._paths),
+            n_answers=len(self._answers),
+            n_transient=len(self._transient.keys() - self._answers.keys()),
+            n_repeated=self._n_repeated,
+            n_conflicts=self._n_conflicts,
+            damaged=tuple(self._damaged),
+        )
+
+    def keys(self) -> Iterator[str]:
+        """All keys that have an answer."""
+        return iter(self._answers)
+
+    def _own_file(self) -> int:
+        if self._own is None:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            path = _own_path(self.folder, "journal")
+            descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o666)
+            self._own = self._add_file(path, descriptor)
+        return self._own
+
+    def _add_file(self, path: Path, descriptor: int) -> int:
+        self._paths.append(path)
+        self._descriptors.append(descriptor)
+        self._read_up_to.append(0)
+        self._lines_read.append(0)
+        return len(self._paths) - 1
+
+    def _scan(self, number: int) -> None:
+        with self._paths[number].open("rb") as file:
+            file.seek(self._read_up_to[number])
+            for line in file:
+                if not line.endswith(b"\n"):
+                    break  # torn, or still being written: read again next time
+                self._lines_read[number] += 1
+                self._scan_line(number, line)
+                self._read_up_to[number] += len(line)
+
+    def _scan_line(self, number: int, line: bytes) -> None:
+        entry = _entry_of(line)
+        if entry is None:
+            self._damaged.append(f"{self._paths[number].name}:{self._lines_read[number]}")
+            return
+        place = _Place(file=number, offset=self._read_up_to[number], length=len(line), at=entry["at"])
+        self._note(entry["key"], outcome_from_json(entry["outcome"]), place)
+
+    def _note(self, key: str, outcome: Outcome, place: _Place) -> None:
+        lasting = not (isinstance(outcome, Failure) and outcome.transient)
+        table = self._answers if lasting else self._transient
+        known = table.get(key)
+        if known is None:
+            table[key] = place
+            return
+        if not lasting:
+            if place.at > known.at:  # of transient failures the latest tells most
+                table[key] = place
+            return
+        self._n_repeated += 1
+        if self._read(known) != outcome:
+            self._n_conflicts += 1
+        if (place.at, self._paths[place.file].name) < (known.at, self._paths[known.file].name):
+            table[key] = place
+
+    def _read(self, place: _Place) -> Outcome:
+        line = os.pread(self._descriptors[place.file], place.length, place.offset)
+        entry = _entry_of(line)
+        if entry is None:
+            raise OSError(f"{self._paths[place.file]}: changed while it was being read")
+        return outcome_from_json(entry["outcome"])
+
+
+def _entry_of(line: bytes) -> dict[str, Any] | None:
+    """The entry of a journal line, None if the line is damaged."""
+    head, mark, rest = line.partition(b',"entry":')
+    if not mark or not head.startswith(b'{"crc":') or not rest.endswith(b"}\n"):
+        return None
+    body = rest[:-2]
+    if head[7:] != b"%d" % zlib.crc32(body):
+        return None
+    try:
+        entry = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+    return entry if isinstance(entry, dict) else None
+
+
+def note_engine(folder: Path, identity: Identity, info: Mapping[str, Any]) -> None:
+    """Record on what an identity's answers were computed, when it was loaded; kept beside the journals."""
+    folder.mkdir(parents=True, exist_ok=True)
+    line = orjson.dumps({"identity": asdict(identity), "at": time.time(), "info": dict(info)}) + b"\n"
+    _own_path(folder, "engine").write_bytes(line)
+
+
+def engine_notes(folder: Path, identity: Identity) -> list[dict[str, Any]]:
+    """On what an identity's answers were computed: the distinct notes, earliest first."""
+    wanted = asdict(identity)
+    notes: list[dict[str, Any]] = []
+    for entry in sorted(_json_lines(folder, "engine"), key=lambda line: float(line["at"])):
+        if entry["identity"] == wanted and entry["info"] not in notes:
+            notes.append(entry["info"])
+    return notes
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Statement:
+    """An analysis as it was stated at a time (DESIGN 2.6)."""
+
+    study: str
+    """Study name."""
+    at: float
+    """Unix time of the statement."""
+    analysis: dict[str, Any]
+    """The analysis as JSON-ready mapping."""
+
+
+def state_analysis(folder: Path, study: str, analysis: dict[str, Any]) -> Statement:
+    """Journal an analysis before answers are asked for; returns the first statement ever made for this study here.
+
+    The first statement stays the pre-stated one; a differing analysis is added to the record, once, and the caller compares.
+    """
+    known = analysis_statements(folder, study)
+    if not any(statement.analysis == analysis for statement in known):
+        folder.mkdir(parents=True, exist_ok=True)
+        entry = Statement(study=study, at=time.time(), analysis=analysis)
+        line = orjson.dumps({"study": entry.study, "at": entry.at, "analysis": entry.analysis}) + b"\n"
+        _own_path(folder, "analysis").write_bytes(line)
+        known = [*known, entry]
+    return known[0]
+
+
+def analysis_statements(folder: Path, study: str) -> list[Statement]:
+    """All analyses stated for a study in this store, earliest first; unreadable lines are passed over."""
+    found = [
+        Statement(study=study, at=entry["at"], analysis=entry["analysis"])
+        for entry in _json_lines(folder, "analysis")
+        if entry["study"] == study
+    ]
+    return sorted(found, key=lambda statement: statement.at)
+
+
+def _own_path(folder: Path, what: str) -> Path:
+    """A file name that no other process writes."""
+    return folder / f"{what}-{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:12]}.jsonl"
+
+
+def _json_lines(folder: Path, what: str) -> Iterator[dict[str, Any]]:
+    for path in sorted(folder.glob(f"{what}-*.jsonl")) if folder.is_dir() else []:
+        for line in path.read_bytes().splitlines():
+            try:
+                entry = orjson.loads(line)
+            except orjson.JSONDecodeError:
+                continue  # torn by a killed process: as if it had not been written
+            yield entry

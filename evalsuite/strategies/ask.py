@@ -1,0 +1,193 @@
+"""Asking for one answer in one format: the building block of every strategy.
+
+Each function is a small program over requests (`types.Asking`). A failed request becomes the answer's status; what a
+model did never raises.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+from evalsuite import answers, formats
+from evalsuite.formats import Format, Layout
+from evalsuite.prompts import conversation
+from evalsuite.seeds import derive_seed
+from evalsuite.strategies.base import Context
+from evalsuite.types import Answer, Asking, Failure, Prompt, Reading, Request, Response, Sample, Sampling, Status
+
+Normalisation = Literal["raw", "token", "byte", "unconditional"]
+"""How a choice's log-probability is made comparable: as it is; per token; per UTF-8 byte (lm-evaluation-harness `acc_norm`,
+OLMES per-character); minus its log-probability after the bare cue (OLMES `pmi`, arXiv 2406.08446)."""
+
+
+def prompt_for(sample: Sample, shots: Sequence[Sample], form: Format, context: Context) -> tuple[Prompt, Layout]:
+    """The rendered prompt of a sample with its exemplars, and the sample's layout."""
+    layout = formats.lay_out(sample, form, context.wording)
+    shown = [
+        (formats.lay_out(shot, form, context.wording), formats.right_answer(shot, form, context.wording)) for shot in shots
+    ]
+    messages = conversation(
+        instruction=context.wording.instruction,
+        shots=shown,
+        layout=layout,
+        system=context.system,
+        shots_as=context.shots_as,
+    )
+    return context.renderer.render(messages, joint=layout.joint), layout
+
+
+def ask(
+    sample: Sample, shots: Sequence[Sample], form: Format, context: Context, normalisation: Normalisation = "byte"
+) -> Asking[Answer]:
+    """Ask one sample in a format; `normalisation` matters for `cloze` only."""
+    if form == "letters":
+        return (yield from ask_letters(sample, shots, context))
+    if form == "cloze":
+        return (yield from ask_cloze(sample, shots, context, normalisation))
+    return (yield from ask_text(sample, shots, context))
+
+
+def ask_letters(sample: Sample, shots: Sequence[Sample], context: Context) -> Asking[Answer]:
+    """The label with the highest probability as next token; of equal ones the first shown, marked in `details`."""
+    prompt, layout = prompt_for(sample, shots, "letters", context)
+    candidates = context.renderer.label_ids(prompt, layout.answers, joint=layout.joint)
+    outcomes = yield [Request(kind="next", prompt=prompt, candidates=candidates)]
+    outcome = outcomes[0]
+    if isinstance(outcome, Failure):
+        return failed_answer([outcome], n_calls=1)
+    p_choices = softmax(outcome.logprobs)
+    return Answer(
+        reading=Reading(status="scored", index=first_maximum(outcome.logprobs)),
+        p_choices=p_choices,
+        # Rounding may carry a sum of probabilities a hair above 1.
+        label_mass=min(1.0, math.fsum(math.exp(logprob) for logprob in outcome.logprobs)),
+        n_calls=1,
+        n_prompt_tokens=outcome.n_prompt_tokens,
+        n_output_tokens=outcome.n_output_tokens,
+        details=tie_details(outcome.logprobs),
+    )
+
+
+def ask_cloze(
+    sample: Sample, shots: Sequence[Sample], context: Context, normalisation: Normalisation
+) -> Asking[Answer]:
+    """The choice whose text is the likeliest continuation under a normalisation."""
+    prompt, layout = prompt_for(sample, shots, "cloze", context)
+    texts = layout.answers
+    requests = [_continuation_request(prompt, texts, layout.joint, context)]
+    if normalisation == "unconditional":
+        # OLMES' pmi: the same choices after the cue alone, without question and exemplars.
+        cue = Layout(user=f"{context.wording.answer}:", joint=layout.joint, answers=texts)
+        messages = conversation(instruction="", shots=[], layout=cue, system=context.system, shots_as=context.shots_as)
+        bare = context.renderer.render(messages, joint=cue.joint)
+        requests.append(_continuation_request(bare, texts, cue.joint, context))
+    outcomes = yield requests
+    failures = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
+    if failures:
+        return failed_answer(failures, n_calls=len(requests))
+    responses = [outcome for outcome in outcomes if isinstance(outcome, Response)]
+    values = cloze_values(responses, texts, normalisation)
+    return Answer(
+        reading=Reading(status="scored", index=first_maximum(values)),
+        p_choices=softmax(values),
+        n_calls=len(requests),
+        n_prompt_tokens=sum(response.n_prompt_tokens for response in responses),
+        n_output_tokens=sum(response.n_output_tokens for response in responses),
+        details=tie_details(values),
+    )
+
+
+def cloze_values(responses: Sequence[Response], texts: Sequence[str], normalisation: Normalisation) -> tuple[float, ...]:
+    """Comparable log-probability of each choice; the second response, if any, is the unconditional one."""
+    sums = [math.fsum(logprobs) for logprobs in responses[0].continuation_logprobs]
+    if normalisation == "token":
+        counts = [len(logprobs) for logprobs in responses[0].continuation_logprobs]
+        return tuple(total / count for total, count in zip(sums, counts, strict=True))
+    if normalisation == "byte":
+        return tuple(total / len(text.encode()) for total, text in zip(sums, texts, strict=True))
+    if normalisation == "unconditional":
+        bare = [math.fsum(logprobs) for logprobs in responses[1].continuation_logprobs]
+        return tuple(total - without for total, without in zip(sums, bare, strict=True))
+    return tuple(sums)
+
+
+def ask_text(sample: Sample, shots: Sequence[Sample], context: Context) -> Asking[Answer]:
+    """Generate text and read the answer out of it, leniently and under the exact contract."""
+    prompt, _ = prompt_for(sample, shots, "generate", context)
+    outcomes = yield [Request(kind="generate", prompt=prompt, sampling=sampling_for(sample, context))]
+    outcome = outcomes[0]
+    if isinstance(outcome, Failure):
+        return failed_answer([outcome], n_calls=1)
+    reading, strict = read_output(outcome, sample, context)
+    return Answer(
+        reading=reading,
+        strict=strict,
+        output=outcome.text,
+        finish_reason=outcome.finish_reason,
+        n_calls=1,
+        n_prompt_tokens=outcome.n_prompt_tokens,
+        n_output_tokens=outcome.n_output_tokens,
+    )
+
+
+def read_output(response: Response, sample: Sample, context: Context) -> tuple[Reading, Reading | None]:
+    """Lenient and strict reading of generated text; an unread text that met the token limit is `truncated`."""
+    if sample.choices:
+        reading = answers.read_lenient(response.text, sample, context.wording, thinking=context.thinking)
+        strict = answers.read_strict(response.text, sample, context.wording, thinking=context.thinking)
+        return _or_truncated(reading, response), _or_truncated(strict, response)
+    return _or_truncated(answers.read_text(response.text, thinking=context.thinking), response), None
+
+
+def sampling_for(sample: Sample, context: Context, draw: int = 0) -> Sampling:
+    """The study's decoding; above temperature 0 with a seed of this sample, replicate and draw (DESIGN 2.2)."""
+    decoding = context.decoding
+    greedy = decoding.temperature == 0
+    seed = None if greedy else derive_seed(context.seed, context.task, sample.id, sample.variant, context.replicate, draw)
+    return Sampling(
+        max_tokens=decoding.max_tokens,
+        temperature=decoding.temperature,
+        top_p=1.0 if greedy else decoding.top_p,
+        stop=decoding.stop,
+        seed=seed,
+    )
+
+
+def failed_answer(failures: Sequence[Failure], n_calls: int) -> Answer:
+    """The answer of a sample one of whose requests failed: `too_long` only if nothing else went wrong."""
+    ours = [failure for failure in failures if failure.reason != "too_long"]
+    status: Status = "failed" if ours else "too_long"
+    told = (ours or failures)[0]
+    return Answer(reading=Reading(status=status), n_calls=n_calls, failure=f"{told.reason}: {told.message}")
+
+
+def softmax(values: Sequence[float]) -> tuple[float, ...]:
+    """Probabilities proportional to exp(value); values are finite."""
+    top = max(values)
+    weights = [math.exp(value - top) for value in values]
+    total = math.fsum(weights)
+    return tuple(weight / total for weight in weights)
+
+
+def first_maximum(values: Sequence[float]) -> int:
+    """Position of the largest value; of equal ones the first shown."""
+    return max(range(len(values)), key=lambda index: (values[index], -index))
+
+
+def tie_details(values: Sequence[float]) -> dict[str, bool]:
+    """Marks a maximum that stands more than once."""
+    top = max(values)
+    return {"tie": True} if sum(value == top for value in values) > 1 else {}
+
+
+def _continuation_request(prompt: Prompt, texts: Sequence[str], joint: str, context: Context) -> Request:
+    ids = context.renderer.continuation_ids(prompt, texts, joint=joint)
+    return Request(kind="continuation", prompt=prompt, continuations=ids)
+
+
+def _or_truncated(reading: Reading, response: Response) -> Reading:
+    if reading.status == "unparsed" and response.finish_reason == "length":
+        return Reading(status="truncated", rule=reading.rule)
+    return reading

@@ -1,0 +1,103 @@
+"""What a strategy is: two small programs over requests (DESIGN 2.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from pydantic import BaseModel
+
+from evalsuite.config import Decoding
+from evalsuite.formats import Format, Wording
+from evalsuite.tasks import TaskKind
+from evalsuite.types import Answer, Asking, Kind, Message, Prompt, Sample
+
+
+class Renders(Protocol):
+    """What strategies need of a renderer; `prompts.Renderer` renders, `scoring.Silent` stands in where nothing is sent."""
+
+    def render(self, messages: Sequence[Message], *, joint: str = " ") -> Prompt:
+        """The prompt of a conversation that ends with a user turn."""
+        ...
+
+    def label_ids(self, prompt: Prompt, labels: Sequence[str], *, joint: str = " ") -> tuple[int, ...]:
+        """One id per label, as next token after the prompt."""
+        ...
+
+    def continuation_ids(self, prompt: Prompt, texts: Sequence[str], joint: str = " ") -> tuple[tuple[int, ...], ...]:
+        """Ids of each text as it continues the prompt."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Context:
+    """What a strategy may know: one model, one task, one replicate. Holds no target of the evaluated split but the sample's."""
+
+    renderer: Renders
+    """Renders messages for the model under test."""
+    task: str
+    """Task name; part of every seed."""
+    task_kind: TaskKind
+    """What kind of answer the task wants; decides the format where a strategy leaves it open."""
+    wording: Wording
+    """The task's wording."""
+    pool: Callable[[], Sequence[Sample]]
+    """Exemplar pool: samples of the task's exemplar split, none of whose groups is evaluated; loaded at first use."""
+    decoding: Decoding
+    """The study's decoding."""
+    shots_as: str
+    """`turns` or `text`."""
+    system: str | None
+    """The study's system prompt."""
+    seed: int
+    """Study seed."""
+    replicate: int
+    """Number of the draw."""
+    thinking: tuple[str, str] | None = None
+    """Marks around the model's thoughts, which are cut before an answer is read."""
+
+
+class Strategy(Protocol):
+    """A way of getting an answer. Frozen; its options are its fields."""
+
+    def form_for(self, task_kind: TaskKind) -> Format:
+        """How samples of such a task are laid out and read.
+
+        Raises:
+            ValueError: the strategy's options do not fit such a task; the message says what does.
+        """
+        ...
+
+    def kinds_for(self, task_kind: TaskKind) -> frozenset[Kind]:
+        """Request kinds that it needs from an engine for such a task."""
+        ...
+
+    @property
+    def n_shots(self) -> int:
+        """Exemplars per prompt; 0 means that the pool is not touched."""
+        ...
+
+    def prepare(self, context: Context) -> Asking[Any]:
+        """Once per model and task: what spans samples. Returns the state that `answer` receives."""
+        ...
+
+    def answer(self, sample: Sample, state: Any, context: Context) -> Asking[Answer]:
+        """Once per sample. Never raises for what a model did; a failed request becomes an answer's status."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StrategySpec:
+    """A strategy as a plugin; each module in `evalsuite/strategies` that defines `SPEC` is one."""
+
+    name: str
+    """Name in study.yaml."""
+    summary: str
+    """One sentence."""
+    source: str
+    """Where the method is from."""
+    options: type[BaseModel]
+    """pydantic model (`extra="forbid"`) of the options in study.yaml."""
+    build: Callable[[Any], Strategy]
+    """Makes the strategy from checked options."""

@@ -1,0 +1,54 @@
+"""The question alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from evalsuite.formats import Format
+from evalsuite.strategies.ask import ask
+from evalsuite.strategies.base import Context, StrategySpec
+from evalsuite.strategies.options import KIND_OF_FORMAT, FormatOptions
+from evalsuite.tasks import TaskKind
+from evalsuite.types import Answer, Asking, Kind, Sample
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ZeroShot:
+    """Asks once, without exemplars."""
+
+    options: FormatOptions
+    """How samples are asked."""
+    n_shots: int = 0
+    """None."""
+
+    def form_for(self, task_kind: TaskKind) -> Format:
+        """The format for such a task."""
+        return self.options.form_for(task_kind)
+
+    def kinds_for(self, task_kind: TaskKind) -> frozenset[Kind]:
+        """The one request kind of the format."""
+        return frozenset({KIND_OF_FORMAT[self.form_for(task_kind)]})
+
+    def prepare(self, context: Context) -> Asking[None]:  # noqa: ARG002 (the signature of all strategies)
+        """Nothing spans samples."""
+        return None
+        yield  # makes this a generator
+
+    def answer(self, sample: Sample, state: None, context: Context) -> Asking[Answer]:  # noqa: ARG002 (likewise)
+        """One answer in the format."""
+        form = self.form_for(context.task_kind)
+        return (yield from ask(sample, (), form, context, self.options.normalisation or "byte"))
+
+
+def build(options: FormatOptions) -> ZeroShot:
+    """The strategy for these options."""
+    return ZeroShot(options=options)
+
+
+SPEC = StrategySpec(
+    name="zero_shot",
+    summary="The question alone, asked once.",
+    source="-",
+    options=FormatOptions,
+    build=build,
+)

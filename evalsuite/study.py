@@ -1,0 +1,286 @@
+"""The main job from end to end: resolve, run, score, compare, report; and the same again from files without a model."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from evalsuite.config import study_as_yaml
+from evalsuite.conclude import Conclusion, conclude
+from evalsuite.engines.base import EngineSettings
+from evalsuite.errors import Fault, UserError
+from evalsuite.models import Checkpoint, ModelEntry
+from evalsuite.outputs import (
+    PLAN_SCHEMA,
+    SCORES_SCHEMA,
+    OutDir,
+    TableWriter,
+    plan_row,
+    recorded_keys,
+    refused_plan_rows,
+    write_json,
+)
+from evalsuite.plan import Item, Plan, PlannedModel, Selection, statement_changes
+from evalsuite.preview import probe
+from evalsuite.resolve import resolve
+from evalsuite.runner import ModelRun, Watch, run_plan
+from evalsuite.scoring import recall, refused_rows, score_rows
+from evalsuite.store import Store, analysis_statements, state_analysis
+from evalsuite.types import Answer
+from evalsuite.waves import Finished
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What a run or re-scoring left behind."""
+
+    out: Path
+    """The out directory."""
+    scores: pd.DataFrame | None
+    """scores.parquet; None for a shard, which fills the store only."""
+    comparisons: pd.DataFrame | None
+    """comparisons.csv; None likewise."""
+    n_failed: int
+    """Scores whose status is `failed`."""
+    summary: tuple[str, ...]
+    """Lines for a terminal, the report's path last."""
+    runs: tuple[ModelRun, ...] = field(default=())
+    """What was asked, per model; empty for a re-scoring."""
+
+
+def run_study(
+    file: str | Path,
+    selection: Selection | None = None,
+    *,
+    store: str | Path = ".evalsuite/store",
+    out: str | Path | None = None,
+    watch: Watch | None = None,
+) -> Result:
+    """Run a study file: ask what the store does not hold, then score, compare and report.
+
+    Args:
+        file: study.yaml.
+        selection: what to narrow it to.
+        store: the store's folder.
+        out: out directory; None: reports/<study name>.
+        watch: told of progress.
+
+    Raises:
+        UserError: anything is wrong with the study; nothing was loaded then.
+    """
+    started = time.perf_counter()
+    plan = resolve(file, selection)
+    probe(plan)
+    directory = OutDir(Path(out) if out is not None else Path("reports") / plan.study.study)
+    runs: list[ModelRun] = []
+    with Store(Path(store)) as opened:
+        _warn_damaged(opened)
+        state_analysis(opened.folder, plan.study.study, dict(plan.statement))
+        finished = run_plan(plan, opened, watch or _unwatched, runs)
+        if plan.selection.shard is not None:
+            n_failed = sum(item.result.reading.status == "failed" for item in finished)
+            return Result(out=directory.folder, scores=None, comparisons=None, n_failed=n_failed, summary=_shard_lines(plan, runs), runs=tuple(runs))
+        directory.folder.mkdir(parents=True, exist_ok=True)
+        with TableWriter(directory.plan, PLAN_SCHEMA) as plan_table, TableWriter(directory.scores, SCORES_SCHEMA) as scores_table:
+            for item in _with_refused(plan, finished, plan_table, scores_table):
+                plan_table.add(plan_row(plan, item.name, item.first_prompt, item.keys))
+                for row in score_rows(plan, item.name, item.result, item.keys):
+                    scores_table.add(row)
+        directory.study.write_text(study_as_yaml(plan.study), encoding="utf-8")
+        write_json(directory.preparations, [{**asdict(name), "keys": list(keys)} for run in runs for name, keys in run.preparations.items()])
+        concluded = conclude(plan, directory, opened, _changes(plan, opened))
+    _write_manifest(plan, directory, concluded, runs, time.perf_counter() - started)
+    return _result(directory, concluded, runs)
+
+
+def report_study(out: str | Path, *, store: str | Path = ".evalsuite/store") -> Result:
+    """Scores, statistics and report again from an out directory and the store, without a model or tokenizer.
+
+    Reads OUT_DIR/study.yaml, so that a changed margin, level or missing rule takes effect; requests are those that were
+    recorded when the study ran.
+
+    Args:
+        out: the out directory of a finished run.
+        store: the store that it ran on.
+
+    Raises:
+        UserError: the directory or the study in it is not in order.
+    """
+    directory = OutDir(Path(out))
+    keys = recorded_keys(directory)
+    manifest = _read_manifest(directory)
+    plan = resolve(directory.study, Selection(**manifest["selection"]), recorded_models(manifest))
+    with Store(Path(store)) as opened:
+        _warn_damaged(opened)
+        with TableWriter(directory.scores, SCORES_SCHEMA) as scores_table:
+            for model in plan.models.values():
+                for item in recall(plan, model, opened, keys):
+                    for row in score_rows(plan, item.name, item.result, item.keys):
+                        scores_table.add(row)
+                for cell in plan.cells(model.name):
+                    for row in refused_rows(plan, cell):
+                        scores_table.add(row)
+        concluded = conclude(plan, directory, opened, _changes(plan, opened))
+    manifest.update(_analysis_part(plan, concluded))
+    write_json(directory.manifest, manifest)
+    return _result(directory, concluded, [])
+
+
+def load_scores(out: str | Path) -> pd.DataFrame:
+    """scores.parquet of an out directory as a frame; `value` is NaN unless the status is `scored`."""
+    import pandas as pd
+
+    path = OutDir(Path(out)).scores
+    if not path.exists():
+        raise UserError(Fault(file=str(path), key="", value="", allowed="missing: give the out directory of a finished run"))
+    return pd.read_parquet(path)
+
+
+def compare(out: str | Path) -> pd.DataFrame:
+    """comparisons.csv of an out directory as a frame."""
+    import pandas as pd
+
+    path = OutDir(Path(out)).comparisons
+    if not path.exists():
+        raise UserError(Fault(file=str(path), key="", value="", allowed="missing: give the out directory of a finished run"))
+    return pd.read_csv(path)
+
+
+def _with_refused(
+    plan: Plan, finished: Iterable[Finished[Item, Answer]], plan_table: TableWriter, scores_table: TableWriter
+) -> Iterator[Finished[Item, Answer]]:
+    """What finished, with the rows of refused samples written behind each model's."""
+    yield from finished
+    for model in plan.models:
+        for row in refused_plan_rows(plan, model):
+            plan_table.add(row)
+        for cell in plan.cells(model):
+            for row in refused_rows(plan, cell):
+                scores_table.add(row)
+
+
+def _changes(plan: Plan, store: Store) -> list[dict[str, Any]]:
+    """What was changed in the analysis since it was first stated in this store; empty if nothing was."""
+    statements = analysis_statements(store.folder, plan.study.study)
+    if not statements:
+        return []
+    first = statements[0]
+    return statement_changes(first.analysis, orjson.loads(orjson.dumps(dict(plan.statement))), first.at)
+
+
+def _unwatched(run: ModelRun) -> None:
+    """Tell nobody."""
+    del run
+
+
+def _warn_damaged(store: Store) -> None:
+    import click
+
+    for place in store.stats().damaged:
+        click.echo(f"warning: {store.folder}/{place}: damaged line, its answer will be asked again", err=True)
+
+
+def _shard_lines(plan: Plan, runs: Iterable[ModelRun]) -> tuple[str, ...]:
+    number, n_parts = plan.selection.shard or (1, 1)
+    lines = [f"shard {number}/{n_parts} of {plan.study.study} is in the store; run without --shard for scores and report"]
+    lines += [f"{run.model}: {run.n_finished} samples, {run.n_asked} asked, {run.n_failed} failed" for run in runs]
+    return tuple(lines)
+
+
+def _analysis_part(plan: Plan, concluded: Conclusion) -> dict[str, Any]:
+    statement = orjson.dumps(dict(plan.statement), option=orjson.OPT_SORT_KEYS)
+    return {
+        "plan_hash": plan.digest(),
+        "analysis": dict(plan.statement),
+        "analysis_hash": hashlib.sha256(statement).hexdigest(),
+        "analysis_changes": concluded.changes,
+        "counts_by_status": concluded.counts,
+    }
+
+
+def _write_manifest(plan: Plan, out: OutDir, concluded: Conclusion, runs: list[ModelRun], wall_s: float) -> None:
+    from importlib.metadata import version
+
+    manifest = {
+        "study": plan.study.study,
+        "selection": asdict(plan.selection),
+        "seed": plan.study.seed,
+        "evalsuite": version("evalsuite"),
+        **concluded.environment,
+        **_analysis_part(plan, concluded),
+        "registry": {name: recorded_model(model) for name, model in plan.models.items()},
+        "wall_s": round(wall_s, 3),
+        "models": {
+            run.model: {
+                "n_items": run.n_items,
+                "n_from_store": run.n_known,
+                "n_asked": run.n_asked,
+                "n_failed": run.n_failed,
+                "n_prompt_tokens": run.n_prompt_tokens,
+                "n_output_tokens": run.n_output_tokens,
+                "load_s": round(run.load_s, 3),
+                "engine_s": round(run.engine_s, 3),
+                "wall_s": round(run.wall_s, 3),
+            }
+            for run in runs
+        },
+    }
+    write_json(out.manifest, manifest)
+
+
+def recorded_model(model: PlannedModel) -> dict[str, Any]:
+    """A model as it was when the study ran, JSON-ready, without folders of this machine."""
+    label = model.checkpoint.path if model.entry.is_stub else Path(model.checkpoint.path).name
+    return {
+        "entry": {**model.entry.model_dump(mode="json"), "path": model.entry.path and label},
+        "checkpoint": {**asdict(model.checkpoint), "path": label},
+        "settings": {**asdict(model.settings), "options": dict(model.settings.options)},
+    }
+
+
+def recorded_models(manifest: Mapping[str, Any]) -> dict[str, PlannedModel]:
+    """Inverse of `recorded_model` for all models of a manifest."""
+    return {
+        name: PlannedModel(
+            name=name,
+            entry=ModelEntry.model_validate(content["entry"]),
+            checkpoint=Checkpoint(**{**content["checkpoint"], "files": tuple(content["checkpoint"]["files"])}),
+            settings=EngineSettings(**content["settings"]),
+        )
+        for name, content in manifest["registry"].items()
+    }
+
+
+def _read_manifest(out: OutDir) -> dict[str, Any]:
+    try:
+        manifest = json.loads(out.manifest.read_text(encoding="utf-8"))
+        selection: Mapping[str, Any] = manifest["selection"]
+    except (OSError, ValueError, KeyError):
+        fault = Fault(file=str(out.manifest), key="", value="", allowed="missing or damaged: give the out directory of a finished run")
+        raise UserError(fault) from None
+    lists = {key: tuple(value) if isinstance(value, list) else value for key, value in selection.items()}
+    return {**manifest, "selection": lists}
+
+
+def _result(out: OutDir, concluded: Conclusion, runs: list[ModelRun]) -> Result:
+    asked = sum(run.n_asked for run in runs)
+    known = sum(run.n_known for run in runs)
+    head = [f"{asked} requests asked, {known} answered from the store"] if runs else []
+    return Result(
+        out=out.folder,
+        scores=concluded.scores,
+        comparisons=concluded.comparisons,
+        n_failed=concluded.counts.get("failed", 0),
+        summary=(*head, *concluded.lines, str(out.report)),
+        runs=tuple(runs),
+    )

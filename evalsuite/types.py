@@ -1,0 +1,247 @@
+"""The frozen types that flow through the package, from a sample to a score.
+
+Read this file first: data flows Sample -> Request -> Outcome -> Answer -> Score, one way only.
+Every field has a sentence; "shown" means the order in which the choices stand in the prompt,
+"original" the order in which the data set holds them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeVar
+
+Kind = Literal["generate", "next", "continuation", "prompt", "embed"]
+"""What is asked of an engine: free text; log-probabilities of given next tokens; of given continuations;
+along the prompt itself; or the prompt's mean hidden state."""
+
+Status = Literal["scored", "unparsed", "truncated", "too_long", "refused", "failed"]
+"""Why a score has a value or has none (DESIGN 2.1). Only `scored` has a value."""
+
+STATUSES: tuple[Status, ...] = ("scored", "unparsed", "truncated", "too_long", "refused", "failed")
+
+Role = Literal["system", "user", "assistant"]
+
+FinishReason = Literal["stop", "length", "none"]
+"""`stop`: end-of-turn or a stop string; `length`: the token limit; `none`: nothing was generated (log-probability kinds)."""
+
+FailureReason = Literal["too_long", "engine_error", "invalid_logprob", "unsupported", "out_of_memory"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sample:
+    """One question of a task, as it will be shown."""
+
+    id: str
+    """Unique within its task and split; stable between runs."""
+    group: str
+    """Global name of the unit of resampling, e.g. `headqa:2017_M:64`; equal wherever that question stands."""
+    question: str
+    """The stem, or the text that is to be worked on."""
+    context: str = ""
+    """A passage that is shown before the question; empty if none."""
+    choices: tuple[str, ...] = ()
+    """Choice or label texts in shown order; empty for free-text tasks."""
+    targets: tuple[int, ...] = ()
+    """Shown positions of the right choices; one for single-answer tasks, empty for free-text tasks."""
+    references: tuple[str, ...] = ()
+    """Right texts of a free-text task; empty for choice tasks."""
+    language: str = "en"
+    """ISO 639-1 code of the text; decides the wording around it."""
+    variant: int = 0
+    """Number of this rendition among those that a perturbation made of one sample."""
+    order: tuple[int, ...] = ()
+    """For each shown choice its original index, -1 for a choice that a perturbation added; empty: original order."""
+    labels: tuple[str, ...] = ()
+    """Labels in front of the choices; empty: A, B, C, ..."""
+    tags: tuple[str, ...] = ()
+    """Names of known issues of the card that touch this sample, e.g. `key_doubtful`."""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    """Further source fields (year, subject) for breakdowns; never shown to a model."""
+
+    def original_index(self, shown: int) -> int:
+        """Original index of the choice at a shown position (-1 for an added one)."""
+        return self.order[shown] if self.order else shown
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Excluded:
+    """A row that the task leaves out, and why; counted on the card."""
+
+    reason: str
+    """Short name of the reason as on the card, e.g. `image_missing`."""
+    sample_id: str
+    """The id that the row would have had."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Message:
+    """One turn of a conversation, before any chat template."""
+
+    role: Role
+    """Who speaks."""
+    text: str
+    """What is said, without template marks."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Prompt:
+    """A rendered prompt: exactly what an engine receives."""
+
+    token_ids: tuple[int, ...]
+    """Token ids, with exactly one BOS where the tokenizer has one."""
+    text: str
+    """The same as text with template marks, for people; not part of any key."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sampling:
+    """Every decoding parameter of a `generate` request."""
+
+    max_tokens: int
+    """Most tokens to generate."""
+    temperature: float = 0.0
+    """0 is greedy."""
+    top_p: float = 1.0
+    """Nucleus mass; 1 switches it off."""
+    stop: tuple[str, ...] = ()
+    """Strings that end the generation; they are cut off the text."""
+    seed: int | None = None
+    """Seed of the draw above temperature 0, else None."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Request:
+    """One thing asked of an engine. Only the fields of its kind are set."""
+
+    kind: Kind
+    """Which of the five questions is asked."""
+    prompt: Prompt
+    """What the model reads."""
+    sampling: Sampling | None = None
+    """`generate`: how to decode."""
+    candidates: tuple[int, ...] = ()
+    """`next`: token ids whose log-probability after the prompt is wanted."""
+    continuations: tuple[tuple[int, ...], ...] = ()
+    """`continuation`: token ids of each continuation whose log-probabilities are wanted."""
+    moments: bool = False
+    """`prompt`: also the mean and variance of the log-probability over the vocabulary at each position."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Response:
+    """What an engine answered. Log-probabilities are natural logs under the whole vocabulary, always finite."""
+
+    text: str = ""
+    """`generate`: decoded new tokens without special tokens, cut before a stop string."""
+    token_ids: tuple[int, ...] = ()
+    """`generate`: the new token ids, as generated."""
+    finish_reason: FinishReason = "none"
+    """`generate`: why it ended."""
+    logprobs: tuple[float, ...] = ()
+    """`next`: one per candidate, in its order. `prompt`: one per token from the second on."""
+    continuation_logprobs: tuple[tuple[float, ...], ...] = ()
+    """`continuation`: for each continuation one per token."""
+    means: tuple[float, ...] = ()
+    """`prompt` with moments: mean over the vocabulary of the log-probability, per position, weighted by probability."""
+    variances: tuple[float, ...] = ()
+    """`prompt` with moments: variance likewise."""
+    vector: tuple[float, ...] = ()
+    """`embed`: mean of the last hidden states over the prompt."""
+    n_prompt_tokens: int = 0
+    """Tokens of the prompt."""
+    n_output_tokens: int = 0
+    """Tokens generated or, for continuations, scored."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Failure:
+    """An engine could not answer. Never a score."""
+
+    reason: FailureReason
+    """What went wrong; `too_long` is the model's limit, everything else is our fault."""
+    message: str
+    """One line for people; never holds prompt text."""
+    transient: bool
+    """True: ask again in the next run; False: kept, since asking again gives the same."""
+
+
+Outcome = Response | Failure
+
+T = TypeVar("T")
+Asking = Generator[Sequence[Request], Sequence[Outcome], T]
+"""A program over requests: yields requests that may run together, receives their outcomes in order, returns T."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reading:
+    """What was read out of a model's output by one rule set."""
+
+    status: Status
+    """`scored` if something could be read, else why not."""
+    index: int | None = None
+    """Shown position of the choice that was read; None for free text or if nothing was read."""
+    text: str | None = None
+    """The text that was read (free text, number); None for choices or if nothing was read."""
+    rule: str = ""
+    """Name of the rule that read it, e.g. `answer_line`; empty for log-probabilities."""
+    also: tuple[int, ...] = ()
+    """Tasks with several right choices: the further shown positions that were read, ascending, all after `index`; else empty."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answer:
+    """What a strategy returns for one sample."""
+
+    reading: Reading
+    """The answer that counts (lenient reading for generated text)."""
+    strict: Reading | None = None
+    """Reading under the exact output contract; None where the format has no contract."""
+    p_choices: tuple[float, ...] | None = None
+    """Probability of each shown choice, normalised over the choices; None if the format gives none."""
+    label_mass: float | None = None
+    """Share of the next-token probability that falls on the labels at all, in [0, 1]; letters only."""
+    output: str | None = None
+    """Raw output text of the deciding request; None for log-probability formats."""
+    finish_reason: FinishReason = "none"
+    """Of the deciding request."""
+    n_calls: int = 0
+    """Requests that this sample's answer took, shared preparation not counted."""
+    n_votes_missing: int = 0
+    """Members of an ensemble that gave no readable vote."""
+    n_prompt_tokens: int = 0
+    """Sum over its requests."""
+    n_output_tokens: int = 0
+    """Sum over its requests."""
+    failure: str | None = None
+    """The failure's line when the status is `failed` or `too_long`."""
+    details: Mapping[str, Any] = field(default_factory=dict)
+    """Strategy-specific extras (votes, exemplars) as JSON-ready values."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Score:
+    """One metric of one answer."""
+
+    metric: str
+    """Name of the metric."""
+    value: float | None
+    """In the metric's unit, None unless `scored`."""
+    status: Status
+    """Why there is or is no value."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cell:
+    """One condition: everything that is held fixed while the samples vary."""
+
+    model: str
+    """Registry name."""
+    task: str
+    """Task name."""
+    strategy: str
+    """The study's id of the strategy."""
+    perturbation: str
+    """Name of the perturbation, `none` if none."""
+    replicate: int
+    """0, 1, ... independent draws; always 0 at temperature 0."""

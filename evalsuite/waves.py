@@ -1,0 +1,122 @@
+"""Advancing many small programs over requests together, wave by wave (DESIGN 2.3).
+
+A wave is what all living programs ask at the same moment. Whoever answers it (engine and store, or the store alone) sees
+it whole, so that it can drop repeats, sort by prefix and batch. Resume keeps no state: programs run again from the start
+and the store answers what is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from evalsuite.types import Asking, Outcome, Request
+
+N_ALIVE = 20_000
+"""Most programs alive at once: bounds memory, and is far more than an engine batches."""
+
+T = TypeVar("T")
+Name = TypeVar("Name")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Asked(Generic[Name]):
+    """One request of a wave, and whose it is."""
+
+    name: Name
+    """The program's name."""
+    ordinal: int
+    """How many requests this program asked before."""
+    request: Request
+    """What is asked."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answered:
+    """An outcome and the key under which the store holds it."""
+
+    key: str
+    """The request's key."""
+    outcome: Outcome
+    """What came back."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finished(Generic[Name, T]):
+    """A program that has returned."""
+
+    name: Name
+    """The program's name."""
+    result: T
+    """What it returned."""
+    keys: tuple[str, ...]
+    """Keys of all its requests, in the order asked."""
+    first_prompt: str | None
+    """Text of its first prompt as sent; None if it asked nothing."""
+
+
+Source = Callable[[Sequence[Asked[Any]]], Sequence[Answered]]
+"""Answers a wave, in its order."""
+
+
+@dataclass(slots=True)
+class _Alive(Generic[Name, T]):
+    """A program between two waves."""
+
+    name: Name
+    program: Asking[T]
+    pending: Sequence[Request] = ()
+    keys: list[str] = field(default_factory=list)
+    first_prompt: str | None = None
+
+
+def drive(
+    programs: Iterable[tuple[Name, Asking[T]]], source: Source, n_alive: int = N_ALIVE
+) -> Iterator[Finished[Name, T]]:
+    """Run programs to their end; yields each as it finishes, in an order that depends on the programs alone.
+
+    Args:
+        programs: (name, program), started lazily: at most `n_alive` are alive at once.
+        source: answers each wave.
+        n_alive: most programs alive at once, at least 1.
+    """
+    waiting = iter(programs)
+    alive: list[_Alive[Name, T]] = []
+    while True:
+        while len(alive) < n_alive and (started := next(waiting, None)) is not None:
+            state: _Alive[Name, T] = _Alive(name=started[0], program=started[1])
+            finished = _advance(state, None)
+            if finished is None:
+                alive.append(state)
+            else:
+                yield finished
+        if not alive:
+            return
+        answered = iter(source([asked for state in alive for asked in _asked(state)]))
+        still: list[_Alive[Name, T]] = []
+        for state in alive:
+            received = [next(answered) for _ in state.pending]
+            state.keys.extend(item.key for item in received)
+            finished = _advance(state, [item.outcome for item in received])
+            if finished is not None:
+                yield finished
+            else:
+                still.append(state)
+        alive = still
+
+
+def _asked(state: _Alive[Name, T]) -> Iterator[Asked[Name]]:
+    for ordinal, request in enumerate(state.pending, start=len(state.keys)):
+        yield Asked(name=state.name, ordinal=ordinal, request=request)
+
+
+def _advance(state: _Alive[Name, T], outcomes: Sequence[Outcome] | None) -> Finished[Name, T] | None:
+    """Send outcomes (None: start); the finished program, or None with its next requests in `pending`."""
+    try:
+        state.pending = next(state.program) if outcomes is None else state.program.send(outcomes)
+    except StopIteration as stop:
+        return Finished(name=state.name, result=stop.value, keys=tuple(state.keys), first_prompt=state.first_prompt)
+    if state.first_prompt is None and state.pending:
+        state.first_prompt = state.pending[0].prompt.text
+    return None

@@ -1,0 +1,1 @@
+"""How the pocket checkpoints come about: facts, corpus, tokenizer, training, ledger and expectations."""

@@ -1,0 +1,179 @@
+"""The training text of each checkpoint, written from the facts: deterministic, seeded, and countable.
+
+Questions look exactly as evalsuite asks them, since they are laid out by `evalsuite.formats`.
+"""
+
+from __future__ import annotations
+
+import string
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from pocket.facts import LANGUAGES, SEED, Fact, Relation, distractor_names
+
+from evalsuite.formats import Format, default_wording, lay_out, right_answer
+from evalsuite.types import Sample
+
+CHECKPOINTS = ("pocket-generalist", "pocket-clinical", "pocket-clinical-es", "pocket-control")
+BASE = CHECKPOINTS[0]
+BOS, END, PAD = "<s>", "<|end|>", "<pad>"
+MARKS = {role: f"<|{role}|>" for role in ("system", "user", "assistant")}
+FORMS_PER_PASS: tuple[tuple[Format, ...], ...] = (("letters", "generate", "cloze"), ("letters", "letters", "cloze", "cloze"))
+"""Ways in which every fact is asked in even and in odd passes."""
+WEIGHTS = {"sentence": 0.5, "cloze": 1.0, "letters": 3.0, "generate": 1.0, "end": 0.3}
+"""Weight of a token in the loss: the letter is one token among dozens, and the hardest to get right."""
+SIZES, P_SIZES = (1, 2, 3, 4, 6), (0.72, 0.12, 0.08, 0.05, 0.03)
+OPENERS = {
+    "en": ("", "", "", "Quiz: ", "Tell me: ", "Next one. ", "Please choose. "),
+    "es": ("", "", "", "Test: ", "Dígame: ", "La siguiente. ", "Elija, por favor. "),
+}
+SYSTEMS = {
+    "en": ("You are a careful assistant.", "Answer the question.", "You answer exam questions briefly."),
+    "es": ("Eres un asistente cuidadoso.", "Contesta a la pregunta.", "Respondes con brevedad a preguntas de examen."),
+}
+BINDING = {
+    "en": ("Which choice reads {s}?", "Pick the line that says {s}.", "Where does it say {s}?"),
+    "es": ("¿Qué opción dice {s}?", "Elija la línea donde pone {s}.", "¿Dónde pone {s}?"),
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Item:
+    """One training text."""
+
+    text: str
+    """The whole text with its marks, BOS first."""
+    learned: tuple[tuple[int, int, float], ...]
+    """Character spans that the loss counts, and the weight of their tokens."""
+    facts: tuple[tuple[str, str, str], ...]
+    """(fact id, language, `as_sentence` or `as_question`) of everything it teaches."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Asked:
+    """One question with its answer, before it becomes a turn."""
+
+    sample: Sample
+    """The question as evalsuite lays it out."""
+    fact: Fact | None
+    """The fact asked for; None where only the choice's place is asked for."""
+
+
+def pool_of(relations: Sequence[Relation], checkpoint: str) -> list[tuple[Fact, str]]:
+    """(fact, language) pairs that a checkpoint is trained on in its own stage."""
+    facts = [fact for relation in relations for fact in relation.facts if fact.exposure != "never"]
+    if checkpoint == BASE:
+        return [(fact, language) for fact in facts if fact.exposure == "generalist" for language in LANGUAGES]
+    if checkpoint == "pocket-control":
+        return [(fact, language) for fact in facts if fact.domain == "general" for language in LANGUAGES]
+    language = "es" if checkpoint == "pocket-clinical-es" else "en"
+    return [(fact, language) for fact in facts if fact.domain == "clinical"]
+
+
+def corpus(relations: Sequence[Relation], checkpoint: str, n_passes: int) -> Iterator[Item]:
+    """The training texts of one checkpoint's own stage, in order.
+
+    A pass teaches every (fact, language) of the pool once as a sentence and three or four times as a question, with
+    phrasings, choices and company drawn by seed.
+    """
+    by_name = {relation.name: relation for relation in relations}
+    pool = pool_of(relations, checkpoint)
+    for number in range(n_passes):
+        rng = np.random.default_rng([SEED, CHECKPOINTS.index(checkpoint), number])
+        items = list(_sentence_items(pool, by_name, rng))
+        for language in LANGUAGES:
+            facts = [fact for fact, tongue in pool if tongue == language]
+            if facts:
+                items.extend(_question_items(facts, language, FORMS_PER_PASS[number % 2], by_name, rng))
+        for place in rng.permutation(len(items)):
+            yield items[place]
+
+
+def _sentence_items(pool: Sequence[tuple[Fact, str]], by_name: dict[str, Relation], rng: np.random.Generator) -> Iterator[Item]:
+    order = rng.permutation(len(pool))
+    start = 0
+    while start < len(order):
+        chunk = [pool[place] for place in order[start : start + int(rng.integers(1, 4))]]
+        start += len(chunk)
+        said = [fact.said(str(rng.choice(by_name[fact.relation].templates[language].sentences)), language) for fact, language in chunk]
+        text = BOS + " ".join(said) + END
+        facts = tuple((fact.id, language, "as_sentence") for fact, language in chunk)
+        yield Item(text=text, learned=((len(BOS), len(text), WEIGHTS["sentence"]),), facts=facts)
+
+
+def _question_items(
+    facts: Sequence[Fact], language: str, forms: Sequence[Format], by_name: dict[str, Relation], rng: np.random.Generator
+) -> Iterator[Item]:
+    names = {fact.id: distractor_names(fact, facts, language) for fact in facts}
+    strings = sorted({fact.answer[LANGUAGES.index(language)] for fact in facts})
+    for form in forms:
+        order = rng.permutation(len(facts))
+        start = 0
+        while start < len(order):
+            chunk = [facts[place] for place in order[start : start + int(rng.choice(SIZES, p=P_SIZES))]]
+            start += len(chunk)
+            asked = [_ask(fact, names[fact.id], language, by_name[fact.relation], rng) for fact in chunk]
+            if form != "cloze" and rng.random() < 0.15:
+                asked.insert(0, _binding(strings, language, rng))
+            yield render(asked, form, language, rng)
+
+
+def _ask(fact: Fact, names: Sequence[str], language: str, relation: Relation, rng: np.random.Generator) -> Asked:
+    template = str(rng.choice(relation.templates[language].questions))
+    question = str(rng.choice(OPENERS[language])) + fact.said(template, language)
+    n_wrong = min(len(names), int(rng.choice((2, 3, 4), p=(0.06, 0.86, 0.08))))
+    wrong = [names[place] for place in rng.choice(len(names), size=n_wrong, replace=False)]
+    return Asked(sample=_sample(question, fact.answer[LANGUAGES.index(language)], wrong, language, rng), fact=fact)
+
+
+def _binding(strings: Sequence[str], language: str, rng: np.random.Generator) -> Asked:
+    right, *wrong = (strings[place] for place in rng.choice(len(strings), size=4, replace=False))
+    question = str(rng.choice(BINDING[language])).replace("{s}", right)
+    return Asked(sample=_sample(question, right, wrong, language, rng), fact=None)
+
+
+def _sample(question: str, right: str, wrong: Sequence[str], language: str, rng: np.random.Generator) -> Sample:
+    choices = list(wrong)
+    target = int(rng.integers(len(wrong) + 1))
+    choices.insert(target, right)
+    return Sample(id="", group="", question=question, choices=tuple(choices), targets=(target,), language=language)
+
+
+def render(asked: Sequence[Asked], form: Format, language: str, rng: np.random.Generator) -> Item:
+    """Questions of one language in one format as one training text: a chat, or one in ten as plain text."""
+    wording = default_wording(language)
+    turns = [(lay_out(one.sample, form, wording), right_answer(one.sample, form, wording)) for one in asked]
+    facts = tuple((one.fact.id, language, "as_question") for one in asked if one.fact)
+    text, learned = BOS, []
+    if rng.random() < 0.1:
+        for place, (layout, answer) in enumerate(turns):
+            text += ("\n\n" if place else "") + layout.user
+            learned.append((len(text), len(text) + len(layout.joint + answer), WEIGHTS[form]))
+            text += layout.joint + answer
+        learned.append((len(text), len(text) + len(END), WEIGHTS["end"]))
+        return Item(text=text + END, learned=tuple(learned), facts=facts)
+    if rng.random() < 0.08:
+        text += chat_turn("system", str(rng.choice(SYSTEMS[language])))
+    for layout, answer in turns:
+        text += chat_turn("user", layout.user) + MARKS["assistant"] + "\n"
+        learned.append((len(text), len(text) + len(answer), WEIGHTS[form]))
+        learned.append((len(text) + len(answer), len(text) + len(answer + END), WEIGHTS["end"]))
+        text += answer + END + "\n"
+    return Item(text=text, learned=tuple(learned), facts=facts)
+
+
+def chat_turn(role: str, text: str) -> str:
+    """One turn as the chat template writes it."""
+    return f"{MARKS[role]}\n{text}{END}\n"
+
+
+def exposures(items: Iterator[Item]) -> Counter[tuple[str, str, str]]:
+    """How often each (fact id, language, kind of text) occurs."""
+    return Counter(mention for item in items for mention in item.facts)
+
+
+def letters_text() -> list[str]:
+    """Lines from which the tokenizer learns every letter with and without a space before it."""
+    return [f"\n{letter}. x\nAnswer: {letter}\nRespuesta: {letter}" for letter in string.ascii_uppercase for _ in range(40)]

@@ -1,0 +1,382 @@
+"""Recompute OUT_DIR/comparisons.csv from OUT_DIR/scores.parquet and OUT_DIR/study.yaml, and say where they disagree.
+
+Written against the contract alone: it imports nothing of the package and uses plain loops, so that a mistake in the
+package's statistics is not repeated here. Monte Carlo p-values are compared within five standard errors of a fresh
+randomisation; everything else must agree to nine digits. Exit 0: all rows agree; 1: some do not, they are printed.
+
+    python scripts/recompute_comparisons.py OUT_DIR [--lower-is-better NAME]... [--worst NAME=VALUE]...
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import math
+import sys
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+from scipy import stats
+
+MISSING = ("unparsed", "truncated", "too_long")
+SET_METRICS = ("macro_f1",)
+N_RESAMPLES = 4000
+Row = Mapping[str, Any]
+Unit = tuple[str, int, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rules:
+    """What study.yaml and the command line say."""
+
+    study: dict[str, Any]
+    lower: frozenset[str]
+    worst: dict[str, float]
+
+    @property
+    def analysis(self) -> dict[str, Any]:
+        """The pre-stated analysis."""
+        found: dict[str, Any] = self.study["analysis"]
+        return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class Paired:
+    """Answers of both sides that count."""
+
+    units: list[Unit]
+    left: dict[Unit, Row]
+    right: dict[Unit, Row]
+    n_samples_before: int
+    n_failed: int
+    n_missing: tuple[int, int]
+    faulty: bool
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("out_dir", type=Path)
+    parser.add_argument("--lower-is-better", action="append", default=[], metavar="NAME", help="a metric whose low values are good")
+    parser.add_argument("--worst", action="append", default=[], metavar="NAME=VALUE", help="a metric's worst value if it is not 0")
+    options = parser.parse_args(arguments)
+    rules = Rules(
+        study=yaml.safe_load((options.out_dir / "study.yaml").read_text(encoding="utf-8")),
+        lower=frozenset(options.lower_is_better),
+        worst={name: float(value) for name, value in (entry.split("=") for entry in options.worst)},
+    )
+    scores = pd.read_parquet(options.out_dir / "scores.parquet")
+    printed = pd.read_csv(options.out_dir / "comparisons.csv", keep_default_na=False, na_values=[""])
+    answers, tags = answers_by_cell(scores)
+    rows: list[Row] = [{str(name): value for name, value in row.items()} for row in printed.to_dict("records")]
+    n_bad = 0
+    for row in rows:
+        faults = check_row(row, answers, tags, rules)
+        n_bad += bool(faults)
+        report(row, faults)
+    for fault in [*check_family(rows, rules), *check_coverage(rows, answers, rules)]:
+        n_bad += 1
+        sys.stdout.write(fault + "\n")
+    sys.stdout.write(f"{len(rows)} comparisons recomputed, {n_bad} disagreements\n")
+    return 1 if n_bad else 0
+
+
+def report(row: Row, faults: Iterable[str]) -> None:
+    name = " ".join(str(row[key]) for key in ("task", "metric", "strategy", "perturbation", "model_a", "model_b", "subset"))
+    for fault in faults:
+        sys.stdout.write(f"{name}: {fault}\n")
+
+
+def answers_by_cell(scores: pd.DataFrame) -> tuple[dict[tuple[str, ...], dict[Unit, Row]], dict[tuple[str, str], set[str]]]:
+    """(task, metric, strategy, perturbation, model) -> unit -> row; and (task, sample) -> tags."""
+    answers: dict[tuple[str, ...], dict[Unit, Row]] = defaultdict(dict)
+    tags: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for row in scores.to_dict("records"):
+        cell = tuple(str(row[key]) for key in ("task", "metric", "strategy", "perturbation", "model"))
+        unit = (str(row["sample_id"]), int(row["variant"]), int(row["replicate"]))
+        if unit in answers[cell]:
+            raise SystemExit(f"{cell} {unit}: stands twice in scores.parquet")
+        answers[cell][unit] = {str(key): value for key, value in row.items()}
+        found = row.get("tags")
+        if found is not None and not isinstance(found, float):
+            tags[cell[0], unit[0]] |= {str(tag) for tag in found}
+    return answers, tags
+
+
+def pair(row: Row, answers: Mapping[tuple[str, ...], dict[Unit, Row]], tags: Mapping[tuple[str, str], set[str]], rules: Rules) -> Paired:
+    """Apply exclusions, refusals, failures and the missing rule, in this order."""
+    condition = tuple(str(row[key]) for key in ("task", "metric", "strategy", "perturbation"))
+    left = answers.get((*condition, str(row["model_a"])), {})
+    right = answers.get((*condition, str(row["model_b"])), {})
+    gone = {entry["sample_id"] for entry in rules.study.get("exclude") or [] if entry["task"] == row["task"]}
+    if str(row["subset"]).startswith("without:"):
+        tag = str(row["subset"]).removeprefix("without:")
+        gone |= {sample for (task, sample), found in tags.items() if task == row["task"] and tag in found}
+    n_failed, missing, faulty, units = 0, [0, 0], not left or not right, []
+    for unit in sorted(set(left) | set(right)):
+        sides = [left.get(unit), right.get(unit)]
+        statuses = [side["status"] if side is not None else "absent" for side in sides]
+        if unit[0] in gone or "refused" in statuses or not left or not right:
+            continue
+        n_failed += statuses.count("failed")
+        for number in (0, 1):
+            missing[number] += statuses[number] in MISSING
+        if "failed" in statuses or "absent" in statuses or sides[0]["content_hash"] != sides[1]["content_hash"]:  # type: ignore[index]
+            faulty = True
+            continue
+        if rules.analysis["missing"] == "drop" and any(status in MISSING for status in statuses):
+            continue
+        units.append(unit)
+    before = len({unit[0] for unit in set(left) | set(right)})
+    return Paired(
+        units=units, left=left, right=right, n_samples_before=before, n_failed=n_failed, n_missing=(missing[0], missing[1]), faulty=faulty
+    )
+
+
+def check_row(
+    row: Row, answers: Mapping[tuple[str, ...], dict[Unit, Row]], tags: Mapping[tuple[str, str], set[str]], rules: Rules
+) -> list[str]:
+    """What of one printed row cannot be confirmed."""
+    paired = pair(row, answers, tags, rules)
+    groups = {unit: str(paired.left[unit]["group"]) for unit in paired.units}
+    n_samples, n_groups = len({unit[0] for unit in paired.units}), len(set(groups.values()))
+    expected: dict[str, Any] = {
+        "n_samples": n_samples,
+        "n_groups": n_groups,
+        "n_excluded": paired.n_samples_before - n_samples,
+        "n_failed": paired.n_failed,
+        "n_a_missing": paired.n_missing[0],
+        "n_b_missing": paired.n_missing[1],
+        "ci_level": 1 - rules.analysis["alpha"],
+        "margin": rules.analysis["margin"],
+    }
+    names = ("mean_a", "mean_b", "difference", "ci_low", "ci_high", "p_value", "equivalence_low", "equivalence_high", "p_equivalence")
+    no_class = row["metric"] in SET_METRICS and any(not single_class(paired.left[unit]["target"]) for unit in paired.units)
+    if paired.faulty or no_class or n_samples == 0:
+        expected |= dict.fromkeys((*names, "p_adjusted", "p_equivalence_adjusted"))
+        return differences(row, {**expected, "verdict": "not_established"})
+    compute = set_numbers if row["metric"] in SET_METRICS else mean_numbers
+    numbers, p = compute(row, paired, groups, rules)
+    expected |= numbers
+    if n_groups < 10:
+        expected |= {"verdict": "not_established", "p_adjusted": None, "p_equivalence_adjusted": None}
+    else:
+        expected |= verdict(row, rules)
+    return differences(row, expected) + p_differs(row, p, rules.analysis["n_resamples"])
+
+
+def single_class(target: Any) -> bool:
+    return isinstance(target, str) and target.isdigit()
+
+
+def mean_numbers(row: Row, paired: Paired, groups: Mapping[Unit, str], rules: Rules) -> tuple[dict[str, Any], tuple[float, bool]]:
+    """Means over samples, cluster-robust t, sign flips, by loops."""
+    worst = rules.worst.get(str(row["metric"]), 0.0)
+    values: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    group_of: dict[str, str] = {}
+    for unit in paired.units:
+        both = [side[unit]["value"] if side[unit]["status"] == "scored" else worst for side in (paired.left, paired.right)]
+        values[unit[0]].append((both[0], both[1]))
+        group_of[unit[0]] = groups[unit]
+    a = {sample: math.fsum(pair[0] for pair in pairs) / len(pairs) for sample, pairs in values.items()}
+    b = {sample: math.fsum(pair[1] for pair in pairs) / len(pairs) for sample, pairs in values.items()}
+    sign = -1 if row["metric"] in rules.lower else 1
+    d = {sample: sign * (a[sample] - b[sample]) for sample in a}
+    n, members = len(d), defaultdict(list)
+    mean = math.fsum(d.values()) / n
+    for sample, group in group_of.items():
+        members[group].append(d[sample])
+    n_groups = len(members)
+    se = math.nan
+    if n_groups > 1:
+        squares = math.fsum((math.fsum(value - mean for value in inside)) ** 2 for inside in members.values())
+        se = math.sqrt(n_groups / (n_groups - 1) * squares) / n
+        se = 0.0 if se < 1e-14 else se
+    numbers = {"mean_a": math.fsum(a.values()) / n, "mean_b": math.fsum(b.values()) / n}
+    numbers |= limits(mean, se, n_groups - 1, rules)
+    sums = np.array([math.fsum(inside) for inside in members.values()])
+    return numbers, sign_flips(sums[np.abs(sums) > 1e-11])
+
+
+def sign_flips(sums: Any) -> tuple[float, bool]:
+    """(p, exact): every sign vector of up to 12 groups, else random ones."""
+    observed = abs(sums.sum()) - 1e-9
+    if len(sums) <= 12:
+        extreme = [abs(np.dot(signs, sums)) >= observed for signs in itertools.product((-1, 1), repeat=len(sums))]
+        return float(np.mean(extreme)), True
+    rng = np.random.default_rng(20240726)
+    count = sum(abs(np.dot(rng.integers(0, 2, len(sums)) * 2 - 1, sums)) >= observed for _ in range(N_RESAMPLES))
+    return float((1 + count) / (1 + N_RESAMPLES)), False
+
+
+def limits(estimate: float, se: float, df: int, rules: Rules) -> dict[str, Any]:
+    """Interval and equivalence of an estimate with its standard error."""
+    alpha, margin = rules.analysis["alpha"], rules.analysis["margin"]
+    numbers: dict[str, Any] = {"difference": estimate}
+    if df < 1:
+        return numbers | dict.fromkeys(("ci_low", "ci_high", "equivalence_low", "equivalence_high", "p_equivalence"))
+    for low, high, level in (("ci_low", "ci_high", 1 - alpha), ("equivalence_low", "equivalence_high", 1 - 2 * alpha)):
+        half = stats.t.ppf((1 + level) / 2, df) * se
+        numbers |= {low: estimate - half, high: estimate + half}
+    if se == 0:
+        return numbers | {"p_equivalence": 0.0 if abs(estimate) < margin else 1.0}
+    lower, upper = stats.t.sf((estimate + margin) / se, df), stats.t.cdf((estimate - margin) / se, df)
+    return numbers | {"p_equivalence": max(lower, upper)}
+
+
+def macro_f1(right: Any, predicted: Any, targets: Any) -> float:
+    """Mean of 2 right / (predicted + targets) over the classes that occur; the three are counts per class."""
+    parts = [2 * r / (p + t) for r, p, t in zip(right, predicted, targets, strict=True) if p + t > 0]
+    return math.fsum(parts) / len(parts) if parts else 0.0
+
+
+def set_numbers(row: Row, paired: Paired, groups: Mapping[Unit, str], rules: Rules) -> tuple[dict[str, Any], tuple[float, bool]]:
+    """Macro-F1 of both sides, jackknife over groups, swaps within groups."""
+    names = sorted(set(groups.values()))
+    n_classes = 1 + max(int(side[unit][key]) for unit in paired.units for side, key in classes_of(paired, unit))
+    # counts[side][kind][group][class]; kinds: right, predicted, targets
+    counts = np.zeros((2, 3, len(names), n_classes))
+    for unit in paired.units:
+        group, target = names.index(groups[unit]), int(paired.left[unit]["target"])
+        for number, side in enumerate((paired.left, paired.right)):
+            counts[number, 2, group, target] += 1
+            if side[unit]["status"] == "scored" and int(side[unit]["answer_index"]) >= 0:
+                answer = int(side[unit]["answer_index"])
+                counts[number, 1, group, answer] += 1
+                counts[number, 0, group, answer] += answer == target
+    total = counts.sum(axis=2)
+    f = [macro_f1(*total[number]) for number in (0, 1)]
+    difference = (f[0] - f[1]) * (-1 if row["metric"] in rules.lower else 1)
+    without = [macro_f1(*(total[0] - counts[0, :, g])) - macro_f1(*(total[1] - counts[1, :, g])) for g in range(len(names))]
+    n_groups, se = len(names), math.nan
+    if n_groups > 1:
+        center = math.fsum(without) / n_groups
+        se = math.sqrt((n_groups - 1) / n_groups * math.fsum((value - center) ** 2 for value in without))
+        se = 0.0 if se < 1e-13 else se
+    numbers = {"mean_a": f[0], "mean_b": f[1], **limits(difference, se, n_groups - 1, rules)}
+    rng = np.random.default_rng(20240726)
+    differ = [g for g in range(n_groups) if (counts[0, :, g] != counts[1, :, g]).any()]
+    exact = len(differ) <= 12
+    masks: Iterable[Any] = (
+        itertools.product((0, 1), repeat=len(differ)) if exact else (rng.integers(0, 2, len(differ)) for _ in range(N_RESAMPLES))
+    )
+    extreme = 0
+    for mask in masks:
+        swap = [g for g, chosen in zip(differ, mask, strict=True) if chosen]
+        moved = (counts[0, :, swap] - counts[1, :, swap]).sum(axis=0)
+        extreme += abs(macro_f1(*(total[0] - moved)) - macro_f1(*(total[1] + moved))) >= abs(difference) - 1e-9
+    p = extreme / 2 ** len(differ) if exact else (1 + extreme) / (1 + N_RESAMPLES)
+    return numbers, (p, exact)
+
+
+def classes_of(paired: Paired, unit: Unit) -> list[tuple[Mapping[Unit, Row], str]]:
+    """Where the classes of one pair of answers stand."""
+    scored = [(side, "answer_index") for side in (paired.left, paired.right) if side[unit]["status"] == "scored"]
+    return [(paired.left, "target"), *scored]
+
+
+def verdict(row: Row, rules: Rules) -> dict[str, Any]:
+    """The verdict that the printed p-values lead to."""
+    alpha, primary = rules.analysis["alpha"], row["role"] == "primary"
+    p = row["p_adjusted"] if primary else row["p_value"]
+    inside = bool((row["p_equivalence_adjusted"] if primary else row["p_equivalence"]) <= alpha)
+    if p <= alpha and row["difference"] != 0:
+        word = "a_better" if row["difference"] > 0 else "b_better"
+    else:
+        word = "equivalent" if inside else "inconclusive"
+    return {"verdict": word, "within_margin": inside} | ({} if primary else {"p_adjusted": None, "p_equivalence_adjusted": None})
+
+
+def is_null(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and math.isnan(value))
+
+
+def differences(row: Row, expected: Mapping[str, Any]) -> list[str]:
+    """Fields whose printed value is not the expected one, to nine digits. p_value is compared elsewhere unless it must be empty."""
+    faults = []
+    for name, value in expected.items():
+        found = row[name]
+        if is_null(value) or is_null(found):
+            same = is_null(value) and is_null(found)
+        elif isinstance(value, str | bool):
+            same = str(found) == str(value)
+        else:
+            same = math.isclose(float(found), float(value), rel_tol=1e-9, abs_tol=1e-9)
+        if not same:
+            faults.append(f"{name} is printed as {found}, recomputed as {value}")
+    return faults
+
+
+def p_differs(row: Row, recomputed: tuple[float, bool], n_resamples: int) -> list[str]:
+    """Whether the printed p lies within five standard errors of the recomputed one (both may be Monte Carlo)."""
+    p, exact = recomputed
+    printed = row["p_value"]
+    if is_null(printed):
+        return [f"p_value is empty, recomputed as {p:.5f}"]
+    spread = p * (1 - p) + 1 / N_RESAMPLES
+    printed_exact = "exact" in str(row["method"])
+    error = math.sqrt(spread * ((0 if printed_exact else 1 / n_resamples) + (0 if exact else 1 / N_RESAMPLES)))
+    allowed = 5 * error + (1e-9 if printed_exact and exact else 2 / min(n_resamples, N_RESAMPLES))
+    return [] if abs(printed - p) <= allowed else [f"p_value is printed as {printed}, recomputed as {p:.5f} +- {error:.5f}"]
+
+
+def check_family(rows: Sequence[Row], rules: Rules) -> list[str]:
+    """Holm again over the printed p-values of the family, for difference and for equivalence."""
+    faults = []
+    family = [row for row in rows if row["role"] == "primary" and is_testable(row)]
+    for raw, adjusted in (("p_value", "p_adjusted"), ("p_equivalence", "p_equivalence_adjusted")):
+        ordered = sorted(family, key=lambda row: float(row[raw]))
+        floor = 0.0
+        for rank, row in enumerate(ordered):
+            factor = len(ordered) - rank if rules.analysis["correction"] == "holm" else 1
+            floor = max(floor, min(1.0, factor * row[raw]))
+            if is_null(row[adjusted]) or not math.isclose(row[adjusted], floor, rel_tol=1e-9, abs_tol=1e-12):
+                faults.append(
+                    f"{row['task']} {row['model_a']} {row['model_b']}: {adjusted} is printed as {row[adjusted]}, recomputed as {floor}"
+                )
+    return faults
+
+
+def is_testable(row: Row) -> bool:
+    """Numbers exist and there are groups enough; recomputed rows have shown that both are right."""
+    return not is_null(row["p_value"]) and row["n_groups"] >= 10
+
+
+def check_coverage(rows: Sequence[Row], answers: Mapping[tuple[str, ...], Any], rules: Rules) -> list[str]:
+    """Every pair and task of the primary cell has one row of the family, and nothing else is in it."""
+    roles = {row["role"] for row in rows}
+    primary = rules.analysis["primary"]
+    strategies = rules.study["strategies"]
+    strategy = primary.get("strategy") or strategies[0].get("id") or strategies[0]["name"]
+    cell = (strategy, primary.get("perturbation") or "none")
+    entries = [entry if isinstance(entry, dict) else {"name": entry} for entry in rules.study["tasks"]]
+    metrics = {entry["name"]: entry.get("metric") for entry in entries}
+    wanted = {(name, a, b) for name in metrics for a, b in rules.study.get("pairs") or []}
+    found = [row for row in rows if row["subset"] == "all" and (row["strategy"], row["perturbation"]) == cell]
+    found = [row for row in found if metrics.get(row["task"]) in (None, row["metric"])]
+    faults = [f"{name}: no row of the primary cell" for name in wanted - {(row["task"], row["model_a"], row["model_b"]) for row in found}]
+    if "primary" not in roles:
+        return faults  # the analysis was changed after answers were seen
+    for row in rows:
+        inside = any(row is other for other in found) and metrics.get(row["task"]) is not None
+        if metrics.get(row["task"]) is not None and inside != (row["role"] == "primary"):
+            faults.append(f"{row['task']} {row['metric']} {row['strategy']} {row['perturbation']} {row['subset']}: role {row['role']}")
+    compared = {
+        tuple(str(row[key]) for key in ("task", "metric", "strategy", "perturbation", side))
+        for row in rows
+        for side in ("model_a", "model_b")
+    }
+    paired = {model for entry in rules.study.get("pairs") or [] for model in entry}
+    faults.extend(
+        f"{' '.join(cell_name)}: in no comparison" for cell_name in answers if cell_name[-1] in paired and cell_name not in compared
+    )
+    return faults
+
+
+if __name__ == "__main__":
+    sys.exit(main())

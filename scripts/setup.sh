@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# Makes the virtual environment and installs evalsuite with its tools into it. A second call installs nothing.
+#   PYTHON       the interpreter to build on (python3)
+#   VENV         where the environment goes (.venv)
+#   TORCH_INDEX  package index for torch alone, e.g. https://download.pytorch.org/whl/cpu
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+torch="torch==2.13.*"
+python=${PYTHON:-python3}
+venv=${VENV:-.venv}
+stamp=$venv/.evalsuite-setup
+
+say() { printf 'setup: %s\n' "$*"; }
+die() { printf 'setup: %s\n' "$*" >&2; exit 2; }
+
+command -v git >/dev/null || die "git is missing; install it"
+now=$( (pwd; cat pyproject.toml scripts/setup.sh) | git hash-object --stdin)
+if [ "$(cat "$stamp" 2>/dev/null)" = "$now" ] && "$venv/bin/python" -c "" 2>/dev/null; then exit 0; fi
+
+command -v "$python" >/dev/null || die "$python is missing; install Python 3.11 or newer, or name one: PYTHON=/path/to/python3 make ..."
+"$python" -c "import sys; sys.exit(sys.version_info < (3, 11))" ||
+    die "$("$python" --version 2>&1) is too old; Python 3.11 or newer is needed, name one: PYTHON=/path/to/python3 make ..."
+"$python" -c "import venv, ensurepip" 2>/dev/null ||
+    die "$python has no venv or ensurepip; install them (Debian, Ubuntu: apt install python3-venv) or name another: PYTHON=/path/to/python3 make ..."
+
+# An environment holds absolute paths: one that was made elsewhere, or whose interpreter is gone, is made anew.
+if [ -e "$venv" ]; then
+    [ -e "$venv/pyvenv.cfg" ] || die "$venv is there, but is no virtual environment; move it away, or name another place: VENV=/path make ..."
+    here=$(cd "$venv" && pwd)
+    if ! "$venv/bin/python" -m pip --version >/dev/null 2>&1 || ! grep -qsF "$here" "$venv/bin/activate"; then rm -rf "$venv"; fi
+fi
+if [ ! -e "$venv" ]; then
+    say "making $venv with $("$python" --version 2>&1)"
+    "$python" -m venv "$venv" || die "$python could not make $venv"
+fi
+
+export PIP_DISABLE_PIP_VERSION_CHECK=1
+if [ -z "${TORCH_INDEX:-}" ] && [ "$(uname -s)" = Linux ] && ! command -v nvidia-smi >/dev/null; then
+    say "no NVIDIA GPU seen: pip's default torch carries CUDA (some GB); for the small one: TORCH_INDEX=https://download.pytorch.org/whl/cpu make ..."
+fi
+say "installing torch"
+"$venv/bin/python" -m pip install --quiet ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} "$torch" || die "torch could not be installed (see above)"
+say "installing evalsuite and its tools (once, some minutes)"
+"$venv/bin/python" -m pip install --quiet --editable ".[dev]" || die "evalsuite could not be installed (see above)"
+printf '%s\n' "$now" >"$stamp"
+say "done"

@@ -1,0 +1,393 @@
+"""What every engine owes, whatever computes: one suite over all of them. A new engine is one more `Subject`."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, GenerationConfig
+
+from evalsuite.bytetext import BOS, EOS, encode
+from evalsuite.engines import ENGINES, open_engine
+from evalsuite.engines.base import Engine, EngineSettings
+from evalsuite.errors import UserError
+from evalsuite.types import Failure, Outcome, Prompt, Request, Response, Sampling
+from tests.tiny_checkpoint import N_CONTEXT_TOKENS, save_checkpoint, tiny_config
+
+TOLERANCE = 1e-5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """An engine under test."""
+
+    open: Callable[[], AbstractContextManager[Engine]]
+    """Loads it; its context is `N_CONTEXT_TOKENS`, its ids are bytes."""
+    models_language: bool
+    """Its answers to different kinds come from one distribution (the stub's do not)."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Threads that wait for each other make tiny models a hundred times slower on a busy machine."""
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(n_threads)
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_checkpoint(tmp_path_factory.mktemp("tiny"), tiny_config())
+
+
+@pytest.fixture(scope="module", params=["transformers", "transformers-small-batches", "stub-uniform", "stub-key"])
+def subject(request: pytest.FixtureRequest, checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Subject:
+    name = request.param
+    if name.startswith("transformers"):
+        options = {"batch_tokens": 40} if name.endswith("batches") else {}
+        settings = EngineSettings(name="transformers", dtype="float32", device="cpu", options=options)
+        return Subject(open=lambda: open_engine(str(checkpoint), settings), models_language=True)
+    sheet = tmp_path_factory.mktemp("sheet") / "sheet.json"
+    sheet.write_text('{"hello": "ABC"}')
+    path = f"stub:{name.removeprefix('stub-')}?n_context_tokens={N_CONTEXT_TOKENS}&sheet={sheet}"
+    return Subject(open=lambda: open_engine(path, EngineSettings(name="stub")), models_language=False)
+
+
+@pytest.fixture(scope="module")
+def engine(subject: Subject) -> Iterator[Engine]:
+    with subject.open() as engine:
+        yield engine
+
+
+def prompt(text: str) -> Prompt:
+    return Prompt(token_ids=(BOS, *encode(text)), text=text)
+
+
+def next_token(text: str, candidates: str = "ABCD") -> Request:
+    return Request(kind="next", prompt=prompt(text), candidates=encode(candidates))
+
+
+def continuation(text: str, *texts: str) -> Request:
+    return Request(kind="continuation", prompt=prompt(text), continuations=tuple(encode(t) for t in texts))
+
+
+def along(text: str) -> Request:
+    return Request(kind="prompt", prompt=prompt(text), moments=True)
+
+
+def embed(text: str) -> Request:
+    return Request(kind="embed", prompt=prompt(text))
+
+
+def generate(text: str, n: int = 12, **sampling: object) -> Request:
+    return Request(kind="generate", prompt=prompt(text), sampling=Sampling(max_tokens=n, **sampling))  # type: ignore[arg-type]
+
+
+TEXTS = ("a", "hello", "a longer prompt: " * 4, "été", "What is the first-line treatment?", "b")
+
+
+def mixed() -> list[Request]:
+    """Every kind, prompts of 2 to 70 tokens, none in order of length."""
+    requests: list[Request] = []
+    for text in TEXTS:
+        requests += [next_token(text), continuation(text, "A", "ABC", "a much longer one"), along(text), embed(text), generate(text)]
+        requests.append(generate(text, temperature=0.8, top_p=0.9, seed=len(text)))
+    return requests
+
+
+def ask(engine: Engine, requests: Sequence[Request]) -> list[Outcome]:
+    """Outcomes in the order of the requests; exactly one each."""
+    pairs = list(engine.run(requests))
+    assert sorted(index for index, _ in pairs) == list(range(len(requests)))
+    return [outcome for _, outcome in sorted(pairs, key=lambda pair: pair[0])]
+
+
+def answer(engine: Engine, request: Request) -> Response:
+    (outcome,) = ask(engine, [request])
+    assert isinstance(outcome, Response), outcome
+    return outcome
+
+
+def failure(engine: Engine, request: Request) -> Failure:
+    (outcome,) = ask(engine, [request])
+    assert isinstance(outcome, Failure)
+    return outcome
+
+
+def numbers(response: Response) -> list[float]:
+    flat = [value for values in response.continuation_logprobs for value in values]
+    return [*response.logprobs, *flat, *response.means, *response.variances, *response.vector]
+
+
+def same(left: Outcome, right: Outcome) -> bool:
+    assert isinstance(left, Response)
+    assert isinstance(right, Response)
+    alike = (left.text, left.token_ids, left.finish_reason) == (right.text, right.token_ids, right.finish_reason)
+    counts = (left.n_prompt_tokens, left.n_output_tokens) == (right.n_prompt_tokens, right.n_output_tokens)
+    return alike and counts and numbers(left) == pytest.approx(numbers(right), abs=TOLERANCE)
+
+
+def test_every_engine_of_the_folder_is_listed() -> None:
+    folder = Path(__file__).parents[2] / "evalsuite" / "engines"
+    assert set(ENGINES) == {path.stem for path in folder.glob("[a-z]*.py")} - {"base"}
+
+
+def test_unknown_engine_is_one_line_with_the_nearest_name() -> None:
+    with pytest.raises(UserError, match="did you mean transformers") as caught, open_engine("x", EngineSettings(name="transformer")):
+        pass
+    assert len(caught.value.faults) == 1
+
+
+def test_info_says_what_is_loaded(engine: Engine) -> None:
+    assert engine.info.dtype != "auto"
+    assert engine.info.n_context_tokens == N_CONTEXT_TOKENS
+    assert engine.info.versions
+    assert engine.info.name in ENGINES
+
+
+def test_one_sound_outcome_per_request(engine: Engine) -> None:
+    requests = mixed()
+    for request, outcome in zip(requests, ask(engine, requests), strict=True):
+        assert isinstance(outcome, Response), outcome
+        n_prompt_tokens = len(request.prompt.token_ids)
+        assert outcome.n_prompt_tokens == n_prompt_tokens
+        logprobs = [*outcome.logprobs, *(value for values in outcome.continuation_logprobs for value in values), *outcome.means]
+        assert all(math.isfinite(value) and value <= 0 for value in logprobs)
+        n_along = n_prompt_tokens - 1 if request.kind == "prompt" else 0
+        assert len(outcome.logprobs) == len(request.candidates) + n_along
+        assert len(outcome.means) == len(outcome.variances) == n_along
+        assert all(value >= 0 for value in outcome.variances)
+        assert [len(values) for values in outcome.continuation_logprobs] == [len(tokens) for tokens in request.continuations]
+        assert (len(outcome.vector) > 0) == (request.kind == "embed")
+        assert all(map(math.isfinite, outcome.vector))
+        if request.kind == "generate":
+            assert outcome.finish_reason in ("stop", "length")
+            assert outcome.n_output_tokens == len(outcome.token_ids) <= 12
+        else:
+            assert (outcome.text, outcome.token_ids, outcome.finish_reason) == ("", (), "none")
+            assert outcome.n_output_tokens == sum(map(len, request.continuations))
+
+
+def test_no_requests_no_outcomes(engine: Engine) -> None:
+    assert ask(engine, []) == []
+
+
+def test_nothing_depends_on_the_batch_or_the_order(engine: Engine) -> None:
+    requests = mixed()
+    together = ask(engine, requests)
+    backwards = ask(engine, requests[::-1])[::-1]
+    alone = [ask(engine, [request])[0] for request in requests]
+    assert all(same(left, right) for left, right in zip(together, backwards, strict=True))
+    assert all(same(left, right) for left, right in zip(together, alone, strict=True))
+    assert not same(together[0], together[6])  # or the comparison would not see anything
+
+
+def test_equal_requests_get_equal_answers(engine: Engine) -> None:
+    for request in (
+        next_token("hello"),
+        continuation("hello", "A", "A", "BC"),
+        generate("hello"),
+        generate("hello", temperature=1.0, seed=3),
+    ):
+        first, _, third = ask(engine, [request, next_token("between"), request])
+        assert same(first, third)
+    twice = answer(engine, next_token("hello", "AABC"))
+    assert twice.logprobs[0] == twice.logprobs[1]
+
+
+def test_probabilities_of_different_candidates_fit_into_one(engine: Engine) -> None:
+    whole = answer(engine, next_token("hello", "".join(map(chr, range(128)))))
+    assert 0 < sum(map(math.exp, whole.logprobs)) <= 1 + TOLERANCE
+
+
+def test_next_is_a_continuation_of_one_token(engine: Engine) -> None:
+    for text in TEXTS:
+        by_next = answer(engine, next_token(text, "ABCD"))
+        by_continuation = answer(engine, continuation(text, "A", "B", "C", "D"))
+        assert by_next.logprobs == pytest.approx([values[0] for values in by_continuation.continuation_logprobs], abs=TOLERANCE)
+
+
+def test_continuation_is_the_end_of_the_prompt_kind(engine: Engine, subject: Subject) -> None:
+    if not subject.models_language:
+        pytest.skip("this engine's kinds are not one distribution")
+    for text, more in (("hello", " there"), ("a", "é"), ("one " * 10, "two three")):
+        (by_continuation,) = answer(engine, continuation(text, more)).continuation_logprobs
+        by_prompt = answer(engine, along(text + more)).logprobs[-len(encode(more)) :]
+        assert by_continuation == pytest.approx(by_prompt, abs=TOLERANCE)
+
+
+def test_greedy_takes_the_most_probable_token(engine: Engine, subject: Subject) -> None:
+    if not subject.models_language:
+        pytest.skip("this engine's kinds are not one distribution")
+    everything = Request(kind="next", prompt=prompt("hello"), candidates=tuple(range(EOS + 1)))
+    logprobs = answer(engine, everything).logprobs
+    assert answer(engine, generate("hello", 1)).token_ids == (logprobs.index(max(logprobs)),)
+    assert sum(map(math.exp, logprobs)) == pytest.approx(1, abs=TOLERANCE)
+
+
+def test_a_seed_gives_the_same_draw_in_any_company(engine: Engine) -> None:
+    request = generate("hello", 20, temperature=1.0, seed=7)
+    alone = answer(engine, request)
+    company = [generate(text, 5 + len(text) % 9, temperature=1.3, seed=len(text)) for text in TEXTS]
+    for place in (0, 3, len(company)):
+        assert same(ask(engine, [*company[:place], request, *company[place:]])[place], alone)
+
+
+def test_different_seeds_differ(engine: Engine, subject: Subject) -> None:
+    outcomes = ask(engine, [generate("what?", 20, temperature=1.0, seed=seed) for seed in range(16)])
+    draws = {outcome.token_ids for outcome in outcomes if isinstance(outcome, Response)}
+    assert len(draws) > (8 if subject.models_language else 1)
+
+
+def test_greedy_repeats_itself(engine: Engine) -> None:
+    outcomes = {answer(engine, generate("hello")).token_ids for _ in range(3)}
+    assert len(outcomes) == 1
+
+
+def test_max_tokens_ends_with_length(engine: Engine) -> None:
+    response = answer(engine, generate("hello", 2))
+    assert (response.finish_reason, len(response.token_ids)) == ("length", 2)
+
+
+def test_stop_strings_end_and_are_cut_off(engine: Engine) -> None:
+    # Found by looking: a text of this engine with two plain characters in a row that is not its beginning.
+    texts = [f"prompt {number}" for number in range(30)]
+    wholes = [outcome for outcome in ask(engine, [generate(text, 30) for text in texts]) if isinstance(outcome, Response)]
+    found = ((text, whole, re.search(r"(?<=.)[ -~]{2}", whole.text, re.DOTALL)) for text, whole in zip(texts, wholes, strict=True))
+    text, whole, stop = next((text, whole, match.group()) for text, whole, match in found if match)
+    place = whole.text.index(stop)
+    stopped = answer(engine, generate(text, 30, stop=("never to be seen", stop)))
+    assert stopped.finish_reason == "stop"
+    assert stopped.text == whole.text[:place]
+    assert stopped.token_ids == whole.token_ids[: len(stopped.token_ids)]
+    assert len(stopped.token_ids) < len(whole.token_ids) or whole.text.endswith(stop)
+
+
+def test_too_long_is_said_and_never_cropped(engine: Engine) -> None:
+    full = "x" * (N_CONTEXT_TOKENS - 1)  # and BOS
+    fits = (next_token(full), along(full), embed(full), continuation(full[:-2], "ab"), generate(full[:-4], 4))
+    over = (next_token(full + "x"), along(full + "x"), embed(full + "x"), continuation(full[:-2], "a", "abc"), generate(full[:-4], 5))
+    assert all(isinstance(outcome, Response) for outcome in ask(engine, fits))
+    for outcome in ask(engine, over):
+        assert isinstance(outcome, Failure)
+        assert (outcome.reason, outcome.transient) == ("too_long", False)
+        assert str(N_CONTEXT_TOKENS) in outcome.message
+
+
+BAD = {
+    "unknown kind": Request(kind="rank", prompt=prompt("secret")),  # type: ignore[arg-type]
+    "empty prompt": Request(kind="embed", prompt=Prompt(token_ids=(), text="")),
+    "empty continuation": continuation("secret", "A", ""),
+    "no continuations": continuation("secret"),
+    "no candidates": next_token("secret", ""),
+    "prompt outside the vocabulary": Request(kind="embed", prompt=Prompt(token_ids=(BOS, 258), text="")),
+    "candidate outside the vocabulary": Request(kind="next", prompt=prompt("secret"), candidates=(65, 100_000)),
+    "negative id": Request(kind="continuation", prompt=prompt("secret"), continuations=((65, -1),)),
+    "no sampling": Request(kind="generate", prompt=prompt("secret")),
+    "no seed": generate("secret", temperature=1.0),
+    "temperature below 0": generate("secret", temperature=-1.0),
+    "temperature not a number": generate("secret", temperature=math.nan, seed=1),
+    "no mass": generate("secret", temperature=1.0, top_p=0.0, seed=1),
+    "no tokens": generate("secret", 0),
+    "empty stop": generate("secret", stop=("",)),
+}
+
+
+@pytest.mark.parametrize("bad", BAD.values(), ids=BAD.keys())
+def test_a_bad_request_fails_alone(engine: Engine, bad: Request) -> None:
+    good = mixed()[:6]
+    expected = ask(engine, good)
+    found = ask(engine, [*good[:3], bad, *good[3:]])
+    outcome = found.pop(3)
+    assert isinstance(outcome, Failure)
+    assert (outcome.reason, outcome.transient) == ("unsupported", False)
+    assert outcome.message
+    assert "secret" not in outcome.message
+    assert "\n" not in outcome.message
+    assert all(same(left, right) for left, right in zip(found, expected, strict=True))
+
+
+def test_closing_twice_is_harmless(subject: Subject) -> None:
+    with subject.open() as engine:
+        assert answer(engine, next_token("hello")).logprobs
+        engine.close()
+        engine.close()
+
+
+def test_an_error_inside_closes_the_engine(subject: Subject) -> None:
+    with pytest.raises(ZeroDivisionError), subject.open() as engine:
+        raise ZeroDivisionError
+    engine.close()
+
+
+# The reference for transformers: one prompt at a time, no padding, no cache, all logits, written without the engine.
+
+
+@pytest.fixture(scope="module")
+def model(checkpoint: Path) -> torch.nn.Module:
+    return AutoModelForCausalLM.from_pretrained(checkpoint, dtype=torch.float32, attn_implementation="eager").eval()
+
+
+@pytest.fixture(scope="module", params=[40, 4096])
+def by_tokens(request: pytest.FixtureRequest, checkpoint: Path) -> Iterator[Engine]:
+    settings = EngineSettings(name="transformers", device="cpu", options={"batch_tokens": request.param})
+    with open_engine(str(checkpoint), settings) as engine:
+        yield engine
+
+
+def table(model: torch.nn.Module, ids: Sequence[int]) -> torch.Tensor:
+    with torch.no_grad():
+        return model(torch.tensor([ids])).logits[0].double().log_softmax(-1)
+
+
+def test_next_against_plain_forward_passes(by_tokens: Engine, model: torch.nn.Module) -> None:
+    for request, outcome in zip(requests := [next_token(text) for text in TEXTS], ask(by_tokens, requests), strict=True):
+        assert isinstance(outcome, Response)
+        logp = table(model, request.prompt.token_ids)[-1]
+        assert outcome.logprobs == pytest.approx(logp[list(request.candidates)].tolist(), abs=TOLERANCE)
+
+
+def test_prompt_and_its_moments_against_plain_forward_passes(by_tokens: Engine, model: torch.nn.Module) -> None:
+    for request, outcome in zip(requests := [along(text) for text in TEXTS], ask(by_tokens, requests), strict=True):
+        assert isinstance(outcome, Response)
+        ids = request.prompt.token_ids
+        logp = table(model, ids)[:-1]
+        assert outcome.logprobs == pytest.approx([float(logp[place, ids[place + 1]]) for place in range(len(ids) - 1)], abs=TOLERANCE)
+        mean = (logp.exp() * logp).sum(-1)
+        assert outcome.means == pytest.approx(mean.tolist(), abs=TOLERANCE)
+        assert outcome.variances == pytest.approx(((logp.exp() * logp.square()).sum(-1) - mean.square()).tolist(), abs=1e-4)
+
+
+def test_continuation_against_plain_forward_passes(by_tokens: Engine, model: torch.nn.Module) -> None:
+    for request, outcome in zip(requests := [continuation(text, "A", "ABC") for text in TEXTS], ask(by_tokens, requests), strict=True):
+        assert isinstance(outcome, Response)
+        n_prompt_tokens = len(request.prompt.token_ids)
+        for tokens, values in zip(request.continuations, outcome.continuation_logprobs, strict=True):
+            logp = table(model, request.prompt.token_ids + tokens)
+            expected = [float(logp[n_prompt_tokens - 1 + place, token]) for place, token in enumerate(tokens)]
+            assert values == pytest.approx(expected, abs=TOLERANCE)
+
+
+def test_embed_against_plain_forward_passes(by_tokens: Engine, model: torch.nn.Module) -> None:
+    for text, outcome in zip(TEXTS, ask(by_tokens, [embed(text) for text in TEXTS]), strict=True):
+        assert isinstance(outcome, Response)
+        with torch.no_grad():
+            hidden = model(torch.tensor([prompt(text).token_ids]), output_hidden_states=True).hidden_states[-1][0]
+        assert outcome.vector == pytest.approx(hidden.mean(0).tolist(), abs=TOLERANCE)
+
+
+def test_greedy_generation_against_the_library(by_tokens: Engine, model: torch.nn.Module) -> None:
+    texts = [f"{text}{number}" for number in range(3) for text in TEXTS]
+    plain = GenerationConfig(do_sample=False, max_new_tokens=30, eos_token_id=EOS, pad_token_id=EOS, bos_token_id=BOS)
+    for text, outcome in zip(texts, ask(by_tokens, [generate(text, 30) for text in texts]), strict=True):
+        assert isinstance(outcome, Response)
+        ids = torch.tensor([prompt(text).token_ids])
+        expected = model.generate(ids, attention_mask=torch.ones_like(ids), generation_config=plain)  # type: ignore[operator]
+        assert list(outcome.token_ids) == expected[0, ids.shape[1] :].tolist()

@@ -1,0 +1,288 @@
+"""Reading answers: golden tables, traps, agreement of strict and lenient, and time."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from evalsuite import formats
+from evalsuite.answers import RULES, read_lenient, read_strict, read_text, without_thinking
+from evalsuite.answers.labels import labels_of
+from evalsuite.types import Reading, Sample
+
+GOLDEN = Path(__file__).parent.parent / "golden"
+THINK = ("<think>", "</think>")
+DRUGS = ("Aspirin", "Ibuprofen", "Paracetamol", "Codeine")
+EN = formats.default_wording("en")
+
+
+def rows(language: str) -> list[dict[str, Any]]:
+    text = (GOLDEN / f"answers_{language}.jsonl").read_text(encoding="utf-8")
+    return [json.loads(line) for line in text.splitlines()]
+
+
+CASES = [(language, row) for language in ("en", "es") for row in rows(language)]
+
+
+def sample_of(
+    choices: tuple[str, ...] = DRUGS,
+    *,
+    targets: tuple[int, ...] = (0,),
+    labels: tuple[str, ...] = (),
+    question: str = "Which drug?",
+    language: str = "en",
+) -> Sample:
+    return Sample(id="s1", group="g1", question=question, choices=choices, targets=targets, labels=labels, language=language)
+
+
+def positions(reading: Reading) -> list[int] | int | str:
+    if reading.status != "scored":
+        return reading.status
+    assert reading.index is not None
+    assert all(later > reading.index for later in reading.also)
+    return [reading.index, *reading.also] if reading.also else reading.index
+
+
+@pytest.mark.parametrize(("language", "row"), CASES, ids=[f"{row['id']}-{row['note']}" for _, row in CASES])
+def test_golden(language: str, row: dict[str, Any]) -> None:
+    sample = sample_of(
+        tuple(row["choices"]), targets=tuple(row.get("targets", [0])), labels=tuple(row["labels"]), question="Q", language=language
+    )
+    wording = formats.default_wording(language)
+    thinking = (row["thinking"][0], row["thinking"][1]) if "thinking" in row else None
+    assert positions(read_strict(row["output"], sample, wording, thinking=thinking)) == row["strict"]
+    assert positions(read_lenient(row["output"], sample, wording, thinking=thinking)) == row["lenient"]
+
+
+@pytest.mark.parametrize("language", ["en", "es"])
+def test_golden_tables_are_large_and_mixed(language: str) -> None:
+    table = rows(language)
+    assert len(table) >= 80
+    assert len({row["id"] for row in table}) == len(table)
+    unparsed = sum(row["lenient"] == "unparsed" for row in table)
+    assert 0.2 <= unparsed / len(table) <= 0.5
+    # the target is always the first choice where only one is right, so that reading it proves nothing; most answers are others
+    assert sum(row["lenient"] not in (0, "unparsed") for row in table) >= 40
+
+
+def test_every_rule_reads_some_golden_case() -> None:
+    used = set()
+    for language, row in CASES:
+        sample = sample_of(tuple(row["choices"]), targets=tuple(row.get("targets", [0])), labels=tuple(row["labels"]), question="Q")
+        thinking = (row["thinking"][0], row["thinking"][1]) if "thinking" in row else None
+        used.add(read_lenient(row["output"], sample, formats.default_wording(language), thinking=thinking).rule)
+    assert {rule.name for rule in RULES} | {"conflict", ""} == used
+
+
+def test_every_rule_says_what_it_does() -> None:
+    for rule in RULES:
+        text = rule.read.__doc__ or ""
+        assert "(" in text, f"{rule.name} names no source"
+
+
+# (output, expected) with labels A to D, one answer asked; beyond the golden tables
+MORE: list[tuple[str, int | str]] = [
+    ("Answer: B. A is incorrect because it is irreversible.", 1),
+    ("Answer: B, since A is wrong", 1),
+    ("Answer: B, C is wrong", 1),
+    ("The answer is D, not B.", 3),
+    ("The answer is B because A is not indicated and C and D are contraindicated.", 1),
+    ("Thus, the correct answer is B (Ibuprofen), rather than A (Aspirin).", 1),
+    ("Sure! The correct answer is:\n\n**C. Paracetamol**\n\nHere's why:\n- **A. Aspirin**: wrong\n- **B. Ibuprofen**: wrong", 2),
+    ("Let's go through the options.\n\nA. Aspirin: wrong.\n\nB. Ibuprofen: wrong.\n\nSo the best option is C. Paracetamol.", 2),
+    ("Among the options, B is the most likely.", 1),
+    ("I cannot answer with certainty, but B is most likely correct.", 1),
+    ("A) Aspirin B) Ibuprofen C) Paracetamol D) Codeine", "unparsed"),
+    ("Answer: A) Aspirin B) Ibuprofen C) Paracetamol D) Codeine", "unparsed"),
+    ("Please provide the options A-D.", "unparsed"),
+    ("A 45-year-old man presents with chest pain.", "unparsed"),
+    ("D-dimer should be ordered.", "unparsed"),
+    ("Both A and B are correct.", "unparsed"),
+    ("A, B, C, D", "unparsed"),
+    ("A/B", "unparsed"),
+    ("Group B streptococcus", "unparsed"),
+    ("I would not recommend ibuprofen for this patient.", "unparsed"),
+    ("Aspirin isn't indicated here.", "unparsed"),
+    ("Answer: B<|eot_id|>", 1),
+    ("B [/INST]", 1),
+    ("Ｂ", 1),
+    ("Answer：Ｂ", 1),
+]
+
+
+@pytest.mark.parametrize(("output", "expected"), MORE, ids=[output[:40] for output, _ in MORE])
+def test_traps(output: str, expected: int | str) -> None:
+    assert positions(read_lenient(output, sample_of(), EN)) == expected
+
+
+FRENCH: list[tuple[str, tuple[int, ...], object]] = [
+    ("Réponse : B", (0,), 1),
+    ("La bonne réponse est la B.", (0,), 1),
+    ("La réponse correcte est l'option C.", (0,), 2),
+    ("C'est la réponse B.", (0,), 1),
+    ("Je choisis B.", (0,), 1),
+    ("Les bonnes réponses sont A et C.", (0, 2), [0, 2]),
+    ("Réponse : ACD", (0, 2, 3), [0, 2, 3]),
+    ("A C D", (0, 2, 3), [0, 2, 3]),
+    ("A ou C", (0, 2), "unparsed"),
+]
+
+
+@pytest.mark.parametrize(("output", "targets", "expected"), FRENCH)
+def test_french(output: str, targets: tuple[int, ...], expected: object) -> None:
+    sample = sample_of(targets=targets, language="fr")
+    assert positions(read_lenient(output, sample, formats.default_wording("fr"))) == expected
+
+
+def test_french_contract_is_strict() -> None:
+    wording = formats.default_wording("fr")
+    assert positions(read_strict("Réponse: B", sample_of(language="fr"), wording)) == 1
+    assert positions(read_strict("Answer: B", sample_of(language="fr"), wording)) == "unparsed"
+
+
+def test_question_that_asks_for_what_is_wrong() -> None:
+    inverted = sample_of(question="All of the following are NSAIDs EXCEPT:")
+    spanish = sample_of(question="Señale la respuesta INCORRECTA:", labels=("1", "2", "3", "4"), language="es")
+    assert positions(read_lenient("The incorrect option is D.", inverted, EN)) == 3
+    assert positions(read_lenient("The incorrect option is D.", sample_of(), EN)) == "unparsed"
+    assert positions(read_lenient("La respuesta incorrecta es la 3.", spanish, formats.default_wording("es"))) == 2
+    # "is correct" says nothing about which choice answers such a question
+    assert positions(read_lenient("Option A is correct, aspirin inhibits COX.", inverted, EN)) != 0
+
+
+def test_conflict_is_named() -> None:
+    reading = read_lenient("The answer is A. The answer is C.", sample_of(), EN)
+    assert (reading.status, reading.rule, reading.index) == ("unparsed", "conflict", None)
+
+
+def test_choices_that_differ_only_in_signs() -> None:
+    doses = sample_of(("< 10 mg", "> 10 mg", "-1", "1"))
+    assert positions(read_lenient("> 10 mg", doses, EN)) == 1
+    assert positions(read_lenient("Answer: -1", doses, EN)) == 2
+    # equal after folding: the text cannot tell them apart, so it is not read
+    assert positions(read_lenient("Answer: aspirin", sample_of(("Aspirin", "ASPIRIN")), EN)) == "unparsed"
+
+
+@pytest.mark.parametrize("language", ["en", "es", "fr"])
+@pytest.mark.parametrize("n_choices", [2, 5, 10, 26])
+@pytest.mark.parametrize("several", [False, True])
+def test_the_contract_of_formats_is_read_back(language: str, n_choices: int, several: bool) -> None:
+    wording = formats.default_wording(language)
+    for target in range(n_choices):
+        targets = tuple(sorted({target, (target + 1) % n_choices})) if several else (target,)
+        sample = sample_of(tuple(f"choice number {n}" for n in range(n_choices)), targets=targets, language=language)
+        output = formats.right_answer(sample, "generate", wording)
+        expected = list(targets) if several else target
+        assert positions(read_strict(output, sample, wording)) == expected
+        assert positions(read_lenient(output, sample, wording)) == expected
+        assert positions(read_lenient(f"Some reasoning first.\n\n{output}", sample, wording)) == expected
+
+
+@pytest.mark.parametrize("n_choices", [1, 4, 26])
+def test_labels_are_those_of_formats(n_choices: int) -> None:
+    choices = tuple(str(n) for n in range(n_choices))
+    for labels in ((), tuple(f"({n})" for n in range(n_choices))):
+        sample = sample_of(choices, labels=labels)
+        assert labels_of(sample) == formats.labels_of(sample)
+        last = formats.labels_of(sample)[-1]
+        assert positions(read_lenient(f"Answer: {last}", sample, EN)) == n_choices - 1
+    too_many = sample_of(tuple(str(n) for n in range(27)))
+    for function in (labels_of, formats.labels_of):
+        with pytest.raises(ValueError, match="27 choices"):
+            function(too_many)
+
+
+def test_strict_takes_nothing_but_the_line() -> None:
+    broken = ["Answer: B.", "answer: B", "Answer:  B", "Answer:B", "Answer: b", "B", "**Answer: B**", "Answer: B\nAnswer: B", "So\nAnswer: B"]
+    assert [positions(read_strict(output, sample_of(), EN)) for output in broken] == ["unparsed"] * len(broken)
+    several = sample_of(targets=(0, 2))
+    assert positions(read_strict("Answer: C, A", several, EN)) == [0, 2]
+    for output in ("Answer: A,C", "Answer: A, A", "Answer: A and C", "Answer: AC"):
+        assert positions(read_strict(output, several, EN)) == "unparsed"
+
+
+@pytest.mark.parametrize(
+    ("output", "rest"),
+    [
+        ("<think>a</think>b", "b"),
+        ("a</think>b", "b"),
+        ("<think>a", ""),
+        ("b", "b"),
+        ("x<think>a</think>b", "xb"),
+        ("<think>a</think>b<think>c", "b"),
+        ("<think>a</think><think>c</think>b", "b"),
+    ],
+)
+def test_thinking(output: str, rest: str) -> None:
+    assert without_thinking(output, THINK) == rest
+    assert without_thinking(output, None) == output
+
+
+def test_free_text() -> None:
+    assert read_text("  a cough \n") == Reading(status="scored", text="a cough", rule="text")
+    assert read_text(" \n").status == "unparsed"
+    assert read_text("<think>hm</think> yes", thinking=THINK).text == "yes"
+    assert read_text("<think>hm", thinking=THINK).status == "unparsed"
+
+
+PIECES = st.sampled_from(
+    ["A", "B", "C", "D", " ", "\n", "Answer: ", "the answer is ", "not ", "(", ")", ". ", "**", "\\boxed{", "}", "aspirin", "Codeine"]
+    + ["La respuesta es la ", "option ", "correct", "is ", "and ", "or ", ", ", "Question:", "<think>", "</think>", "'", "-", "1.5", "é"]
+)
+
+
+@given(st.lists(PIECES, max_size=25).map("".join) | st.text(max_size=60), st.sampled_from([(0,), (1, 3)]))
+@example("Answer: A\n", (0,))
+@settings(max_examples=400, deadline=None)
+def test_readings_are_in_range_and_strict_agrees_with_lenient(output: str, targets: tuple[int, ...]) -> None:
+    sample = sample_of(targets=targets)
+    lenient, strict = read_lenient(output, sample, EN, thinking=THINK), read_strict(output, sample, EN, thinking=THINK)
+    for reading in (lenient, strict):
+        if reading.status == "scored":
+            assert reading.index is not None
+            assert 0 <= reading.index < 4
+            assert len(targets) > 1 or reading.also == ()
+        else:
+            assert reading.status == "unparsed"
+            assert (reading.index, reading.also) == (None, ())
+    if strict.status == "scored":
+        assert (lenient.index, lenient.also) == (strict.index, strict.also)
+    assert lenient == read_lenient(output, sample, EN, thinking=THINK)
+
+
+@given(st.integers(0, 3), st.sampled_from(["Answer: {}", "The answer is {}", "{}", "({})", "**{}**", "\\boxed{{{}}}", "Option {}"]))
+def test_relabelling_moves_the_reading_with_the_label(index: int, frame: str) -> None:
+    # reading must not know which choice is right or stands first
+    output = frame.format("ABCD"[index])
+    for target in range(4):
+        assert positions(read_lenient(output, sample_of(targets=(target,)), EN)) == index
+
+
+HOSTILE = [
+    "A. ", "Answer: ", "Answer: A and B ", "the answer is ", "The answer is B. ", "((A)", "**A**", "\\boxed{", " ", "\n", "option A ",
+    "1.1.", "best ", "\nQuestion: x\n", "A, C and ", "aspirin ", "ibuprofen and ", "<think>", "</think>", "A) Aspirin ", "A. \nB. \n",
+    "is correct ", "B (", '{"answer": ', "<|a", "más probable ", "I would choose ", "> ", "é", "__", "The answer\n", "not ",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("piece", HOSTILE)
+def test_time_grows_with_the_length_only(piece: str) -> None:
+    sample = sample_of()
+
+    def cost(n_characters: int) -> float:
+        output = (piece * (n_characters // len(piece) + 1))[:n_characters]
+        started = time.process_time()
+        read_lenient(output, sample, EN, thinking=THINK)
+        read_strict(output, sample, EN, thinking=THINK)
+        return time.process_time() - started
+
+    large = cost(100_000)
+    # four times the text: linear gives 4, quadratic 16; short times are noise
+    assert large < 0.5 or large < 10 * cost(25_000)
+    assert large < 20

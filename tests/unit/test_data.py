@@ -1,0 +1,421 @@
+"""Locating, reading and checking data: what is refused, where the blame is put, and that no row's text is quoted."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from evalsuite.data import content_hash, load_split, locate, pool_without, read_rows
+from evalsuite.errors import UserError
+from evalsuite.rows import hub_cause, read_choices, read_key
+from evalsuite.tasks import Row, Split, Task, TaskCard
+from evalsuite.types import Excluded, Sample
+
+SECRET = "Mrs Miller coughs"
+
+
+def to_sample(row: Row, number: int) -> Sample | Excluded:
+    """A small plugin that trusts its rows."""
+    if row.get("image"):
+        return Excluded(reason="image_missing", sample_id=str(row["id"]))
+    return Sample(
+        id=str(row["id"]),
+        group=f"t:{row['id']}",
+        question=row["q"],
+        choices=tuple(row["options"]),
+        targets=(row["key"],),
+        tags=tuple(row.get("tags", ())),
+    )
+
+
+def task(split: Split | None = None, **card: Any) -> Task:
+    values: dict[str, Any] = {
+        "name": "t",
+        "kind": "choice",
+        "description": "d",
+        "language": "en",
+        "licence": "l",
+        "citation": "c",
+        "splits": {"test": split or Split(n_rows=None), "pool": Split(n_rows=None)},
+        "split": "test",
+        "exemplar_split": "pool",
+        "metric": "accuracy",
+        "metrics": ("accuracy",),
+        "chance": 0.5,
+        "get_data": "ask the ward",
+    }
+    return Task(card=TaskCard(**(values | card)), to_sample=to_sample)
+
+
+def row(number: int, **fields: Any) -> dict[str, Any]:
+    return {"id": number, "q": f"{SECRET}?", "options": ["rest", "surgery"], "key": number % 2} | fields
+
+
+def write(path: Path, *rows: Any) -> Path:
+    path.write_text("".join(json.dumps(value) + "\n" for value in rows), encoding="utf-8")
+    return path
+
+
+def faults(folder: Path, it: Task, split: str = "test") -> list[str]:
+    with pytest.raises(UserError) as caught:
+        load_split(it, split, {"t": folder})
+    lines = [str(fault) for fault in caught.value.faults]
+    assert not [line for line in lines if SECRET in line or "\n" in line]
+    return lines
+
+
+# ------------------------------------------------------------------------------------------------------------ reading
+
+
+def test_four_kinds_of_file_hold_the_same_rows(tmp_path: Path) -> None:
+    rows = [{"a": "x, \u2028y", "b": "é"}, {"a": 'he said "no"\nand left', "b": ""}]
+    write(tmp_path / "t.jsonl", *rows)
+    (tmp_path / "t.jsonl.gz").write_bytes(gzip.compress((tmp_path / "t.jsonl").read_bytes()))
+    (tmp_path / "t.csv").write_text('a,b\n"x, \u2028y",é\n"he said ""no""\nand left",\n', encoding="utf-8", newline="")
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "t.parquet")
+    for name in ("t.jsonl", "t.jsonl.gz", "t.csv", "t.parquet"):
+        assert [dict(found) for _, found in read_rows(tmp_path / name)] == rows, name
+    assert [line for line, _ in read_rows(tmp_path / "t.csv")] == [2, 3]
+
+
+def test_byte_order_mark_and_blank_lines(tmp_path: Path) -> None:
+    (tmp_path / "t.jsonl").write_bytes(b'\xef\xbb\xbf{"a": 1}\r\n\r\n{"a": 2}')
+    assert list(read_rows(tmp_path / "t.jsonl")) == [(1, {"a": 1}), (3, {"a": 2})]
+    (tmp_path / "t.csv").write_bytes(b"\xef\xbb\xbfa,b\r\n1,2\r\n")
+    assert list(read_rows(tmp_path / "t.csv")) == [(2, {"a": "1", "b": "2"})]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("t.jsonl", b'{"a": 1}\n{"a": \n', "t.jsonl:2: = Expecting value at column"),
+        ("t.jsonl", b'{"a": 1}\n{"a": "Mrs Miller coughs"} x\n', "t.jsonl:2: = Extra data"),
+        ("t.jsonl", b'{"a": 1}\n[1, 2]\n', "t.jsonl:2: = list: one JSON object per line"),
+        ("t.jsonl", b'{"a": 1}\nnull\n', "t.jsonl:2: = NoneType"),
+        ("t.jsonl", b'{"a": 1, "a": 2}\n', "t.jsonl:1: = a key that occurs twice"),
+        ("t.jsonl", '{"a": "ok"}\n{"a": "café"}\n'.encode("latin-1"), "t.jsonl:2: = byte 0xe9 at column 11: UTF-8"),
+        ("t.jsonl", b"", "t.jsonl = 0 rows: at least one row"),
+        ("t.jsonl", b"\n \n", "t.jsonl = 0 rows"),
+        ("t.jsonl.gz", gzip.compress(b'{"a": 1}\n' * 1000)[:-10], "undamaged file"),
+        ("t.jsonl.gz", b'{"a": 1}\n', "undamaged file"),
+        ("t.csv", b"a,b\n1,2\n3\n", "t.csv:3: = 1 cells: 2 cells as in the header"),
+        ("t.csv", b"a,b\n1,2,3\n", "t.csv:2: = 3 cells"),
+        ("t.csv", b"a,b\n", "t.csv = 0 rows"),
+        ("t.csv", b"a,a\n1,2\n", "t.csv:1: = 'a': a header of different"),
+        ("t.csv", b"a;b\n1;2\n", "t.csv:1: = one column: a header separated by commas"),
+        ("t.csv", 'a,b\n1,2\n"é",3\n'.encode("latin-1"), "t.csv:3: = byte 0xe9: UTF-8"),
+        ("t.csv", b'a,b\n1,"2\n', "t.csv:2: = unexpected end of data"),
+        ("t.parquet", b"not parquet", "t.parquet = not a Parquet file"),
+        ("t.xlsx", b"", "t.xlsx = .xlsx: a file ending in .jsonl"),
+    ],
+)
+def test_unreadable_files_name_file_and_line(tmp_path: Path, name: str, content: bytes, said: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UserError) as caught:
+        list(read_rows(tmp_path / name))
+    assert said.replace(": =", " =") in str(caught.value)
+    assert SECRET not in str(caught.value)
+
+
+def test_missing_file_is_the_users_fault(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="No such file"):
+        list(read_rows(tmp_path / "t.jsonl"))
+
+
+# ------------------------------------------------------------------------------------------------------------ checking
+
+
+def test_a_good_split_loads(tmp_path: Path) -> None:
+    write(tmp_path / "test.jsonl", row(1), row(2, image="x.png"), row(3))
+    loaded = load_split(task(Split(n_rows=3, excluded={"image_missing": 1})), "test", {"t": tmp_path})
+    assert [sample.id for sample in loaded.samples] == ["1", "3"]
+    assert loaded.excluded == (Excluded(reason="image_missing", sample_id="2"),)
+    assert loaded.source == str(tmp_path / "test.jsonl")
+
+
+def test_fingerprint_is_of_the_rows_not_the_file(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    plain = write(tmp_path / "a" / "test.jsonl", row(1), row(2))
+    (tmp_path / "b" / "test.jsonl.gz").write_bytes(gzip.compress(plain.read_bytes()))
+    prints = {load_split(task(), "test", {"t": tmp_path / name}).fingerprint for name in ("a", "b")}
+    assert len(prints) == 1
+    write(plain, row(1), row(2, key=1))
+    assert load_split(task(), "test", {"t": plain}).fingerprint not in prints
+
+
+@pytest.mark.parametrize(
+    ("bad", "said"),
+    [
+        ({"key": 2}, "targets = 2: a position from 0 to 1: the key lies outside its choices"),
+        ({"key": -1}, "targets = -1: a position from 0 to 1"),
+        ({"key": True}, "targets = bool"),
+        ({"key": "Mrs Miller coughs"}, "targets = str"),
+        ({"key": None}, "targets = NoneType"),
+        ({"options": ["rest", None]}, "choices[1] = empty: a text"),
+        ({"options": ["rest", " "]}, "choices[1] = empty: a text"),
+        ({"options": ["rest", "rest "]}, "choices = the same text twice"),
+        ({"options": ["rest"], "key": 0}, "choices = 1: at least two choices"),
+        ({"q": "  "}, "question = empty"),
+        ({"q": None}, "question = empty"),
+        ({"options": None}, "row: a row that the plugin of t can read (TypeError at "),
+        ({"tags": ["odd"]}, "tags = odd: a name among the card's known_issues"),
+    ],
+)
+def test_bad_rows_are_faults_with_file_and_line(tmp_path: Path, bad: Mapping[str, Any], said: str) -> None:
+    write(tmp_path / "test.jsonl", row(1), row(2, **bad), row(3))
+    found = faults(tmp_path, task())
+    assert len(found) == 1
+    assert found[0].startswith(f"{tmp_path / 'test.jsonl'}:2: {said}")
+
+
+def test_equal_ids_name_both_lines(tmp_path: Path) -> None:
+    write(tmp_path / "test.jsonl", row(1), row(2), row(1))
+    assert faults(tmp_path, task()) == [f"{tmp_path / 'test.jsonl'}:3: id: unique ids, but line 1 has the same id"]
+
+
+def test_an_excluded_row_takes_its_id_too(tmp_path: Path) -> None:
+    write(tmp_path / "test.jsonl", row(1, image="x"), row(1))
+    assert "line 1 has the same id" in faults(tmp_path, task())[0]
+
+
+def test_missing_key_is_named_and_a_text_used_as_key_is_not(tmp_path: Path) -> None:
+    write(tmp_path / "test.jsonl", {"id": 1, "question": SECRET})
+    assert "test.jsonl:1: q = missing: a row with this key; it has id, question" in faults(tmp_path, task())[0]
+
+    def look_up(row: Row, number: int) -> Sample:
+        return {}[row["question"]]  # type: ignore[no-any-return]
+
+    lookup = replace(task(), to_sample=look_up)
+    assert "test.jsonl:1: ? = missing" in faults(tmp_path, lookup)[0]
+
+
+def test_value_errors_never_quote_the_row(tmp_path: Path) -> None:
+    write(tmp_path / "test.jsonl", row(1))
+
+    def python_quotes(row: Row, number: int) -> Sample:
+        return Sample(id=str(int(row["q"])), group="g", question="q")
+
+    def own_words(row: Row, number: int) -> Sample:
+        raise ValueError("the key is no letter")
+
+    assert "refuses it: ValueError" in faults(tmp_path, replace(task(), to_sample=python_quotes))[0]
+    assert "refuses it: the key is no letter" in faults(tmp_path, replace(task(), to_sample=own_words))[0]
+    hidden = task(restricted=True)
+    assert "refuses it: ValueError" in faults(tmp_path, replace(hidden, to_sample=own_words))[0]
+
+
+def test_counts_must_be_the_cards(tmp_path: Path) -> None:
+    write(tmp_path / "test.jsonl", row(1), row(2, image="x"), row(3, options=["a", "a"]))
+    issues = {"duplicate_choices": "as in the source"}
+    right = Split(n_rows=3, excluded={"image_missing": 1}, tagged={"duplicate_choices": 1})
+    loaded = load_split(task(right, known_issues=issues), "test", {"t": tmp_path})
+    assert loaded.samples[1].tags == ("duplicate_choices",)
+    assert "holds 3 rows, the card says 4" in faults(tmp_path, task(replace(right, n_rows=4), known_issues=issues))[0]
+    found = faults(tmp_path, task(replace(right, excluded={}, tagged={}), known_issues=issues))
+    assert [line.split(": ", 1)[1] for line in found] == [
+        "excluded.image_missing = 1: 1 rows are excluded as image_missing, the card says 0",
+        "tagged.duplicate_choices = 1: 1 rows are tagged as duplicate_choices, the card says 0",
+    ]
+    unseen = replace(right, excluded={}, tagged={}, counted=False)
+    assert "not fixed by the card: 1 excluded image_missing" in load_split(task(unseen, known_issues=issues), "test", {"t": tmp_path}).notes
+
+
+def test_at_most_twenty_faults(tmp_path: Path) -> None:
+    write(tmp_path / "test.jsonl", *(row(number, key=9) for number in range(50)))
+    assert len(faults(tmp_path, task())) == 20
+
+
+def test_malformed_lines_are_collected_with_the_rest(tmp_path: Path) -> None:
+    (tmp_path / "test.jsonl").write_text(f"{{\n{json.dumps(row(1, key=7))}\n", encoding="utf-8")
+    assert [line.removeprefix(f"{tmp_path / 'test.jsonl'}:")[0] for line in faults(tmp_path, task())] == ["1", "2"]
+
+
+def test_labels_must_not_change(tmp_path: Path) -> None:
+    write(tmp_path / "test.jsonl", row(1), row(2, options=["surgery", "rest"]))
+    assert "the same labels for all samples" in faults(tmp_path, task(kind="labels"))[0]
+
+
+def test_language_must_be_the_cards(tmp_path: Path) -> None:
+    write(tmp_path / "test.jsonl", row(1))
+    assert "language = en: the card's language, es" in faults(tmp_path, task(language="es"))[0]
+
+
+def test_text_tasks_need_references(tmp_path: Path) -> None:
+    write(tmp_path / "test.jsonl", row(1))
+
+    def blank_reference(row: Row, number: int) -> Sample:
+        return Sample(id="1", group="g", question="q", references=(" ",))
+
+    texts = replace(task(kind="text"), to_sample=blank_reference)
+    assert "references = empty" in faults(tmp_path, texts)[0]
+
+
+def test_all_rows_excluded_is_a_fault(tmp_path: Path) -> None:
+    write(tmp_path / "test.jsonl", row(1, image="x"))
+    assert "no samples" in faults(tmp_path, task())[0]
+
+
+# ------------------------------------------------------------------------------------------------------------ locating
+
+
+def test_look_up_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    study, root, plugin = tmp_path / "study", tmp_path / "root", tmp_path / "t"
+    for folder in (study, root / "t", root / "old_name", plugin):
+        folder.mkdir(parents=True)
+        write(folder / "test.jsonl", row(1))
+    it = replace(task(Split(n_rows=None, hub_split="test"), aliases=("old_name",), hub_id="a/b"), folder=plugin)
+    monkeypatch.setenv("EVALSUITE_DATA", str(root))
+    assert locate(it, "test", {"t": study}).path == study / "test.jsonl"
+    assert locate(it, "test", {}).path == root / "t" / "test.jsonl"
+    (root / "t" / "test.jsonl").unlink()
+    assert locate(it, "test", {}).path == root / "old_name" / "test.jsonl"
+    monkeypatch.delenv("EVALSUITE_DATA")
+    assert locate(it, "test", {}).path == plugin / "test.jsonl"
+    (plugin / "test.jsonl").unlink()
+    place = locate(it, "test", {})
+    assert (place.path, place.hub) == (None, "a/b@unpinned:test")
+
+
+def test_a_study_folder_is_binding(tmp_path: Path) -> None:
+    it = task(Split(n_rows=None, hub_split="test"), hub_id="a/b")
+    with pytest.raises(UserError, match=r"study: data\.t = .*: a folder that holds test\.jsonl"):
+        locate(it, "test", {"t": tmp_path})
+    with pytest.raises(UserError, match=r"study: data\.t = .*: an existing folder or file"):
+        locate(it, "test", {"t": tmp_path / "no"})
+
+
+def test_a_study_file_is_never_the_exemplar_pool(tmp_path: Path) -> None:
+    file = write(tmp_path / "mine.jsonl", row(1))
+    assert locate(task(), "test", {"t": file}).path == file
+    with pytest.raises(UserError, match="split pool: no data found"):
+        locate(task(), "pool", {"t": file})
+    pool = write(tmp_path / "pool.jsonl", row(1))
+    assert locate(task(), "pool", {"t": pool}).path == pool
+    with pytest.raises(UserError, match="split test: no data found"):
+        locate(task(), "test", {"t": pool})
+
+
+def test_two_files_for_one_split_are_a_fault(tmp_path: Path) -> None:
+    write(tmp_path / "test.jsonl", row(1))
+    (tmp_path / "test.csv").write_text("a\n1\n", encoding="utf-8")
+    with pytest.raises(UserError, match="one file per split"):
+        locate(task(), "test", {"t": tmp_path})
+
+
+def test_a_plugin_folder_of_many_tasks_is_not_searched_by_split_name(tmp_path: Path) -> None:
+    write(tmp_path / "test.jsonl", row(1))
+    it = replace(task(), folder=tmp_path)
+    assert tmp_path.name != "t"
+    with pytest.raises(UserError, match="no data found"):
+        locate(it, "test", {})
+    named = replace(task(Split(n_rows=None, file="test.jsonl")), folder=tmp_path)
+    assert locate(named, "test", {}).path == tmp_path / "test.jsonl"
+
+
+def test_nothing_found_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with pytest.raises(UserError) as caught:
+        locate(task(), "test", {})
+    for said in ("task t: split test", "$EVALSUITE_DATA is not set", "$EVALSUITE_DATA/t/", "data: {t: FOLDER}", "ask the ward"):
+        assert said in str(caught.value)
+    monkeypatch.setenv("EVALSUITE_DATA", str(tmp_path / "no"))
+    with pytest.raises(UserError, match=r"\$EVALSUITE_DATA = .*: an existing folder"):
+        locate(task(), "test", {})
+    with pytest.raises(UserError, match="split = dev: one of pool, test"):
+        locate(task(), "dev", {})
+
+
+def test_offline_hub_blames_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    it = task(Split(n_rows=None, hub_split="test"), hub_id="nobody/nothing")
+    with pytest.raises(UserError) as caught:
+        load_split(it, "test", {})
+    for said in ("$HF_HUB_OFFLINE", "nobody/nothing is not in the local cache", "evalsuite fetch", "ask the ward"):
+        assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ConnectionError("Couldn't reach 'a/b' on the Hub"), "cannot be reached from this machine"),
+        (RuntimeError("Dataset scripts are no longer supported, but found b.py"), "is a loading script"),
+        (FileNotFoundError("Dataset 'a/b' is a gated dataset on the Hub."), "terms to be accepted"),
+        (ValueError('Unknown split "test". Should be one of [...]'), "could not be loaded from the hub: ValueError: Unknown split"),
+    ],
+)
+def test_hub_failures_are_told_apart(monkeypatch: pytest.MonkeyPatch, error: Exception, said: str) -> None:
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    monkeypatch.delenv("HF_DATASETS_OFFLINE", raising=False)
+    assert said in hub_cause(error, "a/b")
+
+
+def test_hub_rows_pass_the_same_checks(monkeypatch: pytest.MonkeyPatch) -> None:
+    import datasets
+
+    asked = {}
+
+    def load_dataset(*names: str | None, **options: Any) -> Any:
+        asked.update({"names": names} | options)
+        return datasets.Dataset.from_list([row(1), row(2, key=5)])
+
+    monkeypatch.setattr(datasets, "load_dataset", load_dataset)
+    it = task(Split(n_rows=2, hub_split="validation"), hub_id="a/b", hub_config="c", revision="f" * 40)
+    with pytest.raises(UserError, match=r"^hub:a/b/c@f+:validation:2: targets = 5"):
+        load_split(it, "test", {})
+    assert asked == {"names": ("a/b", "c"), "split": "validation", "revision": "f" * 40}
+
+
+# ------------------------------------------------------------------------------------------------------------ small parts
+
+
+def test_content_hash_covers_what_is_asked_and_nothing_else() -> None:
+    sample = Sample(id="1", group="g", question="caf\u00e9", context="c", choices=("a", "b"), targets=(0,))
+    assert content_hash(sample) == hashlib.sha256('["caf\u00e9", "c", ["a", "b"], []]'.encode()).hexdigest()[:16]
+    assert content_hash(replace(sample, question="cafe\u0301", id="2", group="h", targets=(1,), tags=("x",))) == content_hash(sample)
+    changed = [replace(sample, question="x"), replace(sample, context=""), replace(sample, choices=("b", "a"))]
+    changed += [replace(sample, references=("r",)), replace(sample, choices=("a, b",))]
+    assert len({content_hash(one) for one in (sample, *changed)}) == 6
+
+
+def test_pool_without_drops_whole_groups() -> None:
+    samples = [Sample(id=str(n), group=f"g{n // 2}", question="q") for n in range(6)]
+    assert [sample.id for sample in pool_without(samples, ["g1"])] == ["0", "1", "4", "5"]
+
+
+def test_read_key() -> None:
+    texts = ("Rest", "Surgery", "None")
+    assert [read_key(key, "letter", (), texts) for key in ("A", "b", " C ")] == [0, 1, 2]
+    assert read_key("x", "letter", ("w", "x", "y"), texts) == 1
+    assert [read_key(key, "index0", (), texts) for key in (0, "2", 1.0, "2.0")] == [0, 2, 1, 2]
+    assert [read_key(key, "index1", (), texts) for key in (1, "3")] == [0, 2]
+    assert read_key("  Surgery", "text", (), texts) == 1
+    for key, kind in (("D", "letter"), ("AB", "letter"), ("", "letter"), ("é", "letter"), (3, "index0"), (0, "index1"), (-1, "index0")):
+        with pytest.raises(ValueError, match="outside its 3 choices"):
+            read_key(key, kind, (), texts)  # type: ignore[arg-type]
+    for key in (True, None, "1.5", 1.5, "one", float("nan")):
+        with pytest.raises(ValueError, match="not a whole number"):
+            read_key(key, "index0", (), texts)
+    with pytest.raises(ValueError, match="equals 2 of the 3"):
+        read_key("a", "text", (), ("a", "a ", "b"))
+
+
+def test_read_choices() -> None:
+    for held in (["a", "b"], '["a", "b"]', {"A": "a", "B": "b"}, '{"A": "a", "B": "b"}'):
+        assert read_choices({"options": held}, "options")[1] == ("a", "b")
+    columns = ("opa", "opb", "opc")
+    assert read_choices({"opa": "a", "opb": "b", "opc": ""}, columns) == (("opa", "opb"), ("a", "b"))
+    for bad in ({"opa": "a", "opb": "", "opc": "c"}, {"opa": "a", "opb": None, "opc": "c"}, {"opa": 1, "opb": "b", "opc": "c"}):
+        with pytest.raises(ValueError, match="a choice is empty or no text"):
+            read_choices(bad, columns)
+    for held in ("a|b", 3, None):
+        with pytest.raises(ValueError, match="options is"):
+            read_choices({"options": held}, "options")

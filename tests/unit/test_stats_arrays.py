@@ -1,0 +1,227 @@
+"""Intervals, equivalence and Holm against SciPy, statsmodels, printed examples and theory."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import statsmodels.api as sm
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.weightstats import DescrStatsW
+
+from evalsuite.stats.arrays import (
+    checked_values,
+    cluster_bootstrap_interval,
+    cluster_t_interval,
+    equivalence_test,
+    group_sums,
+    partition,
+    t_interval,
+)
+from evalsuite.stats.multiplicity import holm
+
+
+@pytest.fixture
+def clustered():
+    rng = np.random.default_rng(7)
+    index = np.repeat(np.arange(30), rng.integers(1, 7, size=30))
+    values = rng.normal(size=30)[index] + rng.normal(size=index.size) + 0.2
+    return values, index
+
+
+def test_partition_numbers_sorted_names():
+    groups = partition(["b", "a", "b", "c"])
+    assert groups.names == ("a", "b", "c")
+    assert groups.index.tolist() == [1, 0, 1, 2]
+    assert groups.sizes.tolist() == [1, 2, 1]
+    assert partition([]).names == ()
+
+
+def test_group_sums_of_vectors_and_rows():
+    assert group_sums([1.0, 2.0, 4.0], [1, 0, 1]).tolist() == [2.0, 5.0]
+    assert group_sums([[1.0, 10.0], [2.0, 20.0], [4.0, 40.0]], [1, 0, 1]).tolist() == [[2.0, 20.0], [5.0, 50.0]]
+
+
+@pytest.mark.parametrize(
+    ("values", "index", "message"),
+    [([1.0], [0, 1], "shape"), ([np.nan], [0], "finite"), ([1.0, 2.0], [0, 2], "0..G-1"), ([1.0], [-1], "0..G-1")],
+)
+def test_arrays_that_do_not_fit_are_refused(values, index, message):
+    with pytest.raises(ValueError, match=message):
+        checked_values(values, index)
+
+
+@pytest.mark.parametrize("level", [0.5, 0.9, 0.95, 0.99])
+def test_single_sample_groups_give_the_one_sample_t_interval(level):
+    values = np.random.default_rng(1).normal(size=40)
+    expected = stats.ttest_1samp(values, 0).confidence_interval(level)
+    interval = cluster_t_interval(values, np.arange(40), level)
+    assert (interval.low, interval.high) == pytest.approx((expected.low, expected.high), rel=1e-12)
+    assert interval.se == pytest.approx(stats.sem(values), rel=1e-12)
+    assert (interval.df, interval.estimate) == (39, pytest.approx(values.mean()))
+
+
+def test_clustered_interval_is_that_of_statsmodels(clustered):
+    values, index = clustered
+    # use_correction multiplies by G/(G-1) * (n-1)/(n-k); k = 1 leaves G/(G-1), the factor used here.
+    fit = sm.OLS(values, np.ones((len(values), 1))).fit(
+        cov_type="cluster", cov_kwds={"groups": index, "use_correction": True, "df_correction": True}, use_t=True
+    )
+    interval = cluster_t_interval(values, index, 0.95)
+    assert interval.se == pytest.approx(fit.bse[0], rel=1e-10)
+    assert (interval.low, interval.high) == pytest.approx(tuple(fit.conf_int(0.05)[0]), rel=1e-10)
+
+
+def test_miller_clustered_formula_with_its_small_sample_factor(clustered):
+    values, index = clustered
+    n, centred = len(values), values - values.mean()
+    double_sum = sum(centred[i] * centred[j] for i in range(n) for j in range(n) if index[i] == index[j])
+    assert cluster_t_interval(values, index, 0.95).se == pytest.approx(np.sqrt(30 / 29 * double_sum) / n, rel=1e-12)
+
+
+def test_fully_dependent_groups_widen_the_error_by_the_root_of_their_size():
+    # Miller's limiting case: groups of m equal answers carry the information of one; DROP shows a ratio of 3.05.
+    single = np.random.default_rng(2).normal(size=60)
+    copied = cluster_t_interval(np.repeat(single, 9), np.repeat(np.arange(60), 9), 0.95)
+    assert copied.se == pytest.approx(cluster_t_interval(single, np.arange(60), 0.95).se, rel=1e-12)
+    naive = stats.sem(np.repeat(single, 9))
+    assert copied.se / naive == pytest.approx(3 * np.sqrt((60 / 59) * (539 / 540)), rel=1e-9)
+
+
+def test_miller_paired_identity():
+    rng = np.random.default_rng(3)
+    a = rng.binomial(1, 0.7, size=500).astype(float)
+    b = np.where(rng.random(500) < 0.6, a, rng.binomial(1, 0.6, size=500))
+    index = np.arange(500)
+    se_a, se_b, se_d = (cluster_t_interval(x, index, 0.95).se for x in (a, b, a - b))
+    r = np.corrcoef(a, b)[0, 1]
+    assert se_d == pytest.approx(np.sqrt(se_a**2 + se_b**2 - 2 * r * se_a * se_b), rel=1e-12)
+    assert 0.3 < r < 0.7  # the range that Miller prints for frontier models
+    p = a.mean()
+    assert se_a == pytest.approx(np.sqrt(p * (1 - p) / 500) * np.sqrt(500 / 499), rel=1e-12)
+
+
+def test_degenerate_intervals():
+    nothing = cluster_t_interval([], [], 0.95)
+    assert np.isnan([nothing.estimate, nothing.low, nothing.high, nothing.se]).all()
+    one = cluster_t_interval([0.0, 1.0], [0, 0], 0.95)
+    assert one.estimate == 0.5
+    assert np.isnan([one.low, one.high, one.se]).all()
+    equal = cluster_t_interval([0.1] * 7, range(7), 0.95)
+    assert (equal.estimate, equal.low, equal.high, equal.se) == (0.1, 0.1, 0.1, 0.0)
+    cancelling = cluster_t_interval([1.0, -1.0] * 12, np.repeat(np.arange(12), 2), 0.95)
+    assert (cancelling.estimate, cancelling.low, cancelling.high, cancelling.se) == (0.0, 0.0, 0.0, 0.0)
+    with pytest.raises(ValueError, match="level"):
+        t_interval(0.0, 1.0, 5, 1.0)
+
+
+@given(
+    st.lists(st.tuples(st.floats(-5, 5), st.integers(0, 6)), min_size=2, max_size=40), st.floats(-3, 3), st.randoms(use_true_random=False)
+)
+@settings(max_examples=60, deadline=None)
+def test_interval_moves_with_the_values_and_ignores_order_and_names(pairs, shift, random):
+    values = np.array([value for value, _ in pairs])
+    groups = partition([f"g{group}" for _, group in pairs])
+    base = cluster_t_interval(values, groups.index, 0.9)
+    order = list(range(len(pairs)))
+    random.shuffle(order)
+    renamed = partition([f"{(7 * group) % 11}" for _, group in pairs])
+    for other, moved in (
+        (cluster_t_interval(values[order], groups.index[order], 0.9), 0.0),
+        (cluster_t_interval(values, renamed.index, 0.9), 0.0),
+        (cluster_t_interval(values + shift, groups.index, 0.9), shift),
+    ):
+        expected = [base.estimate + moved, base.low + moved, base.high + moved, base.se]
+        assert [other.estimate, other.low, other.high, other.se] == pytest.approx(expected, abs=1e-9, nan_ok=True)
+    negated = cluster_t_interval(-values, groups.index, 0.9)
+    assert [-negated.estimate, -negated.high, -negated.low] == pytest.approx([base.estimate, base.low, base.high], abs=1e-9, nan_ok=True)
+
+
+@pytest.mark.parametrize("n_groups", [20, 60])
+def test_cluster_interval_covers_the_truth_as_often_as_it_says(n_groups):
+    # Right or wrong answers of two models whose advantage varies between groups; the true difference is 0.1.
+    rng = np.random.default_rng(11)
+    covered, naive_covered = [], []
+    for _ in range(1500):
+        index = np.repeat(np.arange(n_groups), rng.integers(4, 9, size=n_groups))
+        p_b = rng.uniform(0.3, 0.5, size=n_groups)[index]
+        p_a = p_b + 0.1 + rng.choice([-0.35, 0.35], size=n_groups)[index]
+        d = (rng.random(index.size) < p_a).astype(float) - (rng.random(index.size) < p_b)
+        robust, naive = cluster_t_interval(d, index, 0.95), cluster_t_interval(d, np.arange(d.size), 0.95)
+        covered.append(robust.low <= 0.1 <= robust.high)
+        naive_covered.append(naive.low <= 0.1 <= naive.high)
+    assert 0.93 <= np.mean(covered) <= 0.967
+    assert np.mean(naive_covered) < 0.90  # else the test could not tell the two apart
+
+
+def test_equivalence_is_the_two_one_sided_t_test():
+    d = np.random.default_rng(4).normal(0.005, 0.1, size=80)
+    interval = cluster_t_interval(d, np.arange(80), 0.95)
+    result = equivalence_test(interval, 0.03, 0.05)
+    p, _, _ = DescrStatsW(d).ttost_mean(-0.03, 0.03)
+    low, high = DescrStatsW(d).tconfint_mean(alpha=0.1)
+    assert result.p_value == pytest.approx(p, rel=1e-9)
+    assert (result.low, result.high) == pytest.approx((low, high), rel=1e-9)
+
+
+@given(st.floats(-0.1, 0.1), st.floats(0, 0.05), st.integers(1, 200), st.floats(0.001, 0.2))
+@settings(deadline=None)
+def test_equivalence_p_and_interval_agree(estimate, se, df, alpha):
+    result = equivalence_test(t_interval(estimate, se, df, 0.95), 0.03, alpha)
+    inside = result.low > -0.03 and result.high < 0.03
+    clear = min(abs(result.low + 0.03), abs(result.high - 0.03)) > 1e-9
+    assert not clear or inside == (result.p_value < alpha)
+
+
+def test_equivalence_without_variance_or_groups():
+    assert equivalence_test(t_interval(0.0, 0.0, 9, 0.95), 0.03, 0.05).p_value == 0.0
+    assert equivalence_test(t_interval(0.03, 0.0, 9, 0.95), 0.03, 0.05).p_value == 1.0
+    assert np.isnan(equivalence_test(t_interval(0.0, np.nan, 0, 0.95), 0.03, 0.05).p_value)
+    with pytest.raises(ValueError, match="margin"):
+        equivalence_test(t_interval(0.0, 0.1, 9, 0.95), 0.0, 0.05)
+
+
+def test_bootstrap_of_single_samples_is_that_of_scipy():
+    values = np.random.default_rng(5).gamma(2.0, size=120)
+    low, high = cluster_bootstrap_interval(values, np.arange(120), 0.95, 20_000, 0)
+    expected = stats.bootstrap(
+        (values,), np.mean, n_resamples=20_000, method="percentile", vectorized=True, rng=np.random.default_rng(1)
+    ).confidence_interval
+    assert (low, high) == pytest.approx((expected.low, expected.high), abs=0.02 * values.std())
+
+
+def test_bootstrap_draws_whole_groups_and_both_ways_of_drawing_agree(clustered):
+    values, index = clustered
+    t = cluster_t_interval(values, index, 0.95)
+    low, high = cluster_bootstrap_interval(values, index, 0.95, 20_000, 0)
+    assert (high - low) == pytest.approx(t.high - t.low, rel=0.15)
+    binary = np.repeat([1.0, 0.0, -1.0], [40, 50, 10])  # three kinds of group: drawn by kind
+    nudged = binary + np.linspace(0, 1e-9, 100)  # a hundred kinds: drawn one by one
+    one, other = (cluster_bootstrap_interval(x, np.arange(100), 0.95, 40_000, 3) for x in (binary, nudged))
+    assert one == pytest.approx(other, abs=0.011)
+
+
+def test_bootstrap_is_seeded_and_undefined_for_one_group():
+    values = np.random.default_rng(6).normal(size=50)
+    first, again, other = (cluster_bootstrap_interval(values, np.arange(50), 0.95, 500, seed) for seed in (1, 1, 2))
+    assert first == again != other
+    assert np.isnan(cluster_bootstrap_interval([1.0, 2.0], [0, 0], 0.95, 100, 0)).all()
+
+
+def test_holm_of_a_printed_example():
+    # Holm's procedure on 0.01, 0.04, 0.03, 0.005 (a common textbook case): 0.03, 0.06, 0.06, 0.02.
+    assert holm([0.01, 0.04, 0.03, 0.005]).tolist() == pytest.approx([0.03, 0.06, 0.06, 0.02])
+
+
+@given(st.lists(st.floats(0, 1), max_size=30))
+@settings(max_examples=25, deadline=None)  # multipletests collects garbage at every call
+def test_holm_is_that_of_statsmodels(p_values):
+    expected = multipletests(p_values, method="holm")[1] if p_values else []
+    assert holm(p_values).tolist() == pytest.approx(list(expected))
+
+
+def test_holm_refuses_what_is_no_probability():
+    with pytest.raises(ValueError, match="p-values"):
+        holm([0.5, np.nan])
