@@ -63,9 +63,7 @@ store_option = click.option(
     "--store", type=click.Path(path_type=Path), envvar="EVALSUITE_STORE", default=Path(".evalsuite/store"),
     show_default=True, help="Where answers are kept; shared by any number of studies.",
 )  # fmt: skip
-out_option = click.option(
-    "--out", type=click.Path(path_type=Path), help="Out directory.  [default: reports/<study name>]"
-)
+out_option = click.option("--out", type=click.Path(path_type=Path), help="Out directory.  [default: reports/<study name>]")
 
 
 def _selection(

@@ -9,18 +9,20 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+import pyarrow.parquet as pq
+
 from evalsuite.metrics import METRICS
 from evalsuite.outputs import OutDir
 from evalsuite.plan import Plan
 from evalsuite.prompts import pair_difference
+from evalsuite.report import Findings, build, write_report
 from evalsuite.stats.compare import AnalysisDesign, compare_frames
 from evalsuite.stats.tables import estimate_frame
 from evalsuite.store import Store, engine_notes
 from evalsuite.types import Prompt
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from evalsuite.metrics.base import Metric
 
 LIBRARIES = ("torch", "transformers", "tokenizers", "datasets", "numpy", "scipy", "pandas", "pyarrow", "rouge-score")
@@ -56,8 +58,6 @@ def conclude(plan: Plan, out: OutDir, store: Store, changes: Sequence[Mapping[st
         store: says on what the answers were computed.
         changes: what was changed in the analysis since it was stated; any makes every result exploratory.
     """
-    import pandas as pd
-
     scores = pd.read_parquet(out.scores)
     metrics = {name: METRICS[name] for task in plan.tasks.values() for name in task.task.card.metrics}
     design = design_of(plan, metrics, exploratory=bool(changes))
@@ -65,20 +65,18 @@ def conclude(plan: Plan, out: OutDir, store: Store, changes: Sequence[Mapping[st
     comparisons.to_csv(out.comparisons, index=False, lineterminator="\n")
     level = 1 - design.alpha
     estimates = estimate_frame(scores, metrics, missing=design.missing, exclude=design.exclude, level=level)
-    estimates["role"] = [
-        _role(design, *row) for row in estimates[["task", "metric", "strategy", "perturbation"]].itertuples(index=False)
-    ]
-    environment = environment_of(plan, store)
-    _write_report(plan, out, scores, estimates, comparisons, metrics, changes, environment)
-    return Conclusion(
+    estimates["role"] = [_role(design, *row) for row in estimates[["task", "metric", "strategy", "perturbation"]].itertuples(index=False)]
+    conclusion = Conclusion(
         scores=scores,
         estimates=estimates,
         comparisons=comparisons,
         counts={str(status): int(n) for status, n in scores["status"].value_counts().sort_index().items()},
         changes=changes,
-        environment=environment,
+        environment=environment_of(plan, store),
         lines=verdict_lines(comparisons, changes),
     )
+    write_report(build(findings_of(plan, out, conclusion, metrics)), out.folder)
+    return conclusion
 
 
 def design_of(plan: Plan, metrics: Mapping[str, Metric], *, exploratory: bool) -> AnalysisDesign:
@@ -142,33 +140,23 @@ def environment_of(plan: Plan, store: Store) -> dict[str, Any]:
     }
 
 
-def _write_report(
-    plan: Plan,
-    out: OutDir,
-    scores: pd.DataFrame,
-    estimates: pd.DataFrame,
-    comparisons: pd.DataFrame,
-    metrics: Mapping[str, Metric],
-    changes: Sequence[Mapping[str, Any]],
-    environment: Mapping[str, Any],
-) -> None:
-    from evalsuite.report import Findings, build, write_report
-
+def findings_of(plan: Plan, out: OutDir, conclusion: Conclusion, metrics: Mapping[str, Metric]) -> Findings:
+    """Everything the report is made from; nothing in it differs between an undisturbed run and a resumed one."""
     prompts = first_prompts(plan, out)
-    findings = Findings(
+    limit = f" --limit {plan.selection.limit}" if plan.selection.limit else ""
+    return Findings(
         study=plan.study,
         models={name: _model_facts(plan, name) for name in plan.models},
-        scores=scores,
-        estimates=estimates,
-        comparisons=comparisons,
+        scores=conclusion.scores,
+        estimates=conclusion.estimates,
+        comparisons=conclusion.comparisons,
         cards={name: task.task.card for name, task in plan.tasks.items()},
         prompts=prompts,
         prompt_differences=prompt_differences(plan, prompts),
-        manifest={**environment, "plan_hash": plan.digest(), "analysis_changes": list(changes)},
-        command=f"evalsuite run {plan.file.name}" + (f" --limit {plan.selection.limit}" if plan.selection.limit else ""),
+        manifest={**conclusion.environment, "plan_hash": plan.digest(), "analysis_changes": list(conclusion.changes)},
+        command=f"evalsuite run {plan.study.study}.yaml{limit}",
         metrics=metrics,
     )
-    write_report(build(findings), out.folder)
 
 
 def _model_facts(plan: Plan, name: str) -> dict[str, Any]:
@@ -192,8 +180,6 @@ def _model_facts(plan: Plan, name: str) -> dict[str, Any]:
 
 def first_prompts(plan: Plan, out: OutDir) -> dict[tuple[str, str], dict[str, str | None]]:
     """(task, strategy) to model to the prompt of the task's first sample as sent; None where the task is restricted."""
-    import pyarrow.parquet as pq
-
     table = pq.read_table(
         out.plan,
         columns=["task", "strategy", "model", "prompt"],
@@ -208,9 +194,7 @@ def first_prompts(plan: Plan, out: OutDir) -> dict[tuple[str, str], dict[str, st
     return prompts
 
 
-def prompt_differences(
-    plan: Plan, prompts: Mapping[tuple[str, str], Mapping[str, str | None]]
-) -> dict[tuple[tuple[str, str], str], str]:
+def prompt_differences(plan: Plan, prompts: Mapping[tuple[str, str], Mapping[str, str | None]]) -> dict[tuple[tuple[str, str], str], str]:
     """What differs between the prompts that a pair was sent in the primary cell."""
     differences = {}
     for a, b in plan.pairs:
@@ -225,17 +209,19 @@ def prompt_differences(
 
 def verdict_lines(comparisons: pd.DataFrame, changes: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     """The primary comparisons as lines for a terminal."""
-    lines = [f"analysis changed since it was stated, so everything is exploratory: {c['key']}: {c['old']} -> {c['new']}" for c in changes]
+    head = "analysis changed since it was stated, so everything is exploratory: "
+    lines = [f"{head}{change['key']}: {change['old']} -> {change['new']}" for change in changes]
     rows = comparisons[(comparisons["role"] == "primary") | bool(changes)]
     rows = rows[rows["subset"] == "all"]
     if rows.empty:
         return (*lines, "no pair of models, so nothing was compared")
     for row in rows.to_dict("records"):
-        head = f"{row['model_a']} - {row['model_b']}, {row['task']}, {row['metric']}: "
+        name = f"{row['model_a']} - {row['model_b']}, {row['task']}, {row['metric']}: "
         if row["difference"] != row["difference"]:
-            lines.append(f"{head}{row['verdict']} ({row['status_note']})")
+            lines.append(f"{name}{row['verdict']} ({row['status_note']})")
             continue
-        numbers = f"{100 * row['difference']:+.1f} points, {row['ci_level']:.0%} interval {100 * row['ci_low']:+.1f} to {100 * row['ci_high']:+.1f}"
+        interval = f"{row['ci_level']:.0%} interval {100 * row['ci_low']:+.1f} to {100 * row['ci_high']:+.1f}"
+        numbers = f"{100 * row['difference']:+.1f} points, {interval}"
         note = f" ({row['status_note']})" if row["status_note"] else ""
-        lines.append(f"{head}{numbers}, n = {row['n_samples']}: {row['verdict']}{note}")
+        lines.append(f"{name}{numbers}, n = {row['n_samples']}: {row['verdict']}{note}")
     return tuple(lines)

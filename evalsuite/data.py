@@ -2,7 +2,6 @@
 
 Look-up order of a split, first wins: the study's `data:`; `$EVALSUITE_DATA/<task or alias>/<split>.jsonl[.gz]`; beside the
 plugin; the hub. Nothing here quotes the text of a row: a fault names file, line, key and type, since rows may be patients' text.
-This module lies below `tasks`, so it states what it needs of a task as protocols; `tasks.Task` satisfies them.
 """
 
 from __future__ import annotations
@@ -13,11 +12,11 @@ import os
 import traceback
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
 
+from evalsuite.cards import Split, Task, TaskCard
 from evalsuite.errors import Fault, UserError
 from evalsuite.rows import SUFFIXES, HubError, Row, hub_rows, plain, read_rows, scan_rows
 from evalsuite.types import Excluded, Sample
@@ -27,65 +26,6 @@ __all__ = ["LoadedSplit", "Located", "content_hash", "load_split", "locate", "po
 MAX_FAULTS = 20
 DUPLICATE = "duplicate_choices"
 """Known issue, and tag, of samples that hold one choice text twice."""
-
-
-class _Split(Protocol):
-    """What must be known of a split; see `tasks.Split`."""
-
-    @property
-    def n_rows(self) -> int | None: ...
-    @property
-    def excluded(self) -> Mapping[str, int]: ...
-    @property
-    def tagged(self) -> Mapping[str, int]: ...
-    @property
-    def counted(self) -> bool: ...
-    @property
-    def hub_split(self) -> str | None: ...
-    @property
-    def file(self) -> str | None: ...
-
-
-class _Card(Protocol):
-    """What must be known of a task; see `tasks.TaskCard`."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def kind(self) -> str: ...
-    @property
-    def language(self) -> str: ...
-    @property
-    def exemplar_split(self) -> str | None: ...
-    @property
-    def exemplar_splits(self) -> Mapping[str, str]: ...
-    @property
-    def splits(self) -> Mapping[str, _Split]: ...
-    @property
-    def aliases(self) -> tuple[str, ...]: ...
-    @property
-    def hub_id(self) -> str | None: ...
-    @property
-    def hub_config(self) -> str | None: ...
-    @property
-    def revision(self) -> str | None: ...
-    @property
-    def restricted(self) -> bool: ...
-    @property
-    def known_issues(self) -> Mapping[str, str]: ...
-    @property
-    def get_data(self) -> str: ...
-
-
-class _Task(Protocol):
-    """A task as far as its data goes; see `tasks.Task`."""
-
-    @property
-    def card(self) -> _Card: ...
-    @property
-    def to_sample(self) -> Callable[[Row, int], Sample | Excluded]: ...
-    @property
-    def folder(self) -> Path | None: ...
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -129,7 +69,7 @@ def pool_without(samples: Sequence[Sample], groups: Collection[str]) -> tuple[Sa
     return tuple(sample for sample in samples if sample.group not in evaluated)
 
 
-def locate(task: _Task, split: str, study_data: Mapping[str, Path]) -> Located:
+def locate(task: Task, split: str, study_data: Mapping[str, Path]) -> Located:
     """Find a split's file, or its place on the hub; reads nothing.
 
     A folder or file that the study names is binding: if the split is not there, nothing else is tried. A single file stands for
@@ -167,7 +107,7 @@ def locate(task: _Task, split: str, study_data: Mapping[str, Path]) -> Located:
     raise UserError(_not_found(card, split, looked, "this split is not on the hub under the task's id"))
 
 
-def load_split(task: _Task, split: str, study_data: Mapping[str, Path]) -> LoadedSplit:
+def load_split(task: Task, split: str, study_data: Mapping[str, Path]) -> LoadedSplit:
     """Read a split, make its samples, and check everything that the card says of it.
 
     Raises:
@@ -215,7 +155,7 @@ def load_split(task: _Task, split: str, study_data: Mapping[str, Path]) -> Loade
     return LoadedSplit(samples=tuple(samples), excluded=tuple(excluded), fingerprint=digest.hexdigest(), source=where, notes=notes)
 
 
-def _in_study(card: _Card, split: str, path: Path) -> Path | None:
+def _in_study(card: TaskCard, split: str, path: Path) -> Path | None:
     """The study's own file for a split; None if the study names a file that is another split's."""
     key = f"data.{card.name}"
     if path.is_dir():
@@ -235,7 +175,7 @@ def _in_study(card: _Card, split: str, path: Path) -> Path | None:
     return None if split in _exemplar_splits(card) else path
 
 
-def _exemplar_splits(card: _Card) -> frozenset[str]:
+def _exemplar_splits(card: TaskCard) -> frozenset[str]:
     return frozenset(name for name in (card.exemplar_split, *card.exemplar_splits.values()) if name is not None)
 
 
@@ -249,7 +189,7 @@ def _in_folder(folder: Path, split: str, file: str | None) -> Path | None:
     return found[0] if found else None
 
 
-def _beside(task: _Task) -> tuple[Path, ...]:
+def _beside(task: Task) -> tuple[Path, ...]:
     """Folders beside the plugin: its own where the file is named on the card or the folder bears the task's name, then one per name."""
     if task.folder is None:
         return ()
@@ -259,7 +199,7 @@ def _beside(task: _Task) -> tuple[Path, ...]:
     return ((task.folder,) if own else ()) + tuple(task.folder / name for name in names)
 
 
-def _not_found(card: _Card, split: str, looked: Sequence[str], why: str) -> Fault:
+def _not_found(card: TaskCard, split: str, looked: Sequence[str], why: str) -> Fault:
     places = f"looked in {', '.join(looked)}; " if looked else ""
     unset = "" if os.environ.get("EVALSUITE_DATA") else "$EVALSUITE_DATA is not set; "
     file = card.splits[split].file or f"{split}.jsonl.gz"
@@ -268,7 +208,7 @@ def _not_found(card: _Card, split: str, looked: Sequence[str], why: str) -> Faul
     return Fault(file=f"task {card.name}", key=f"split {split}", value="", allowed=f"no data found ({places}{unset}{why}): {ways}{get}")
 
 
-def _rows(card: _Card, split: str, place: Located) -> Iterator[tuple[int, Row | Fault]]:
+def _rows(card: TaskCard, split: str, place: Located) -> Iterator[tuple[int, Row | Fault]]:
     if place.path:
         return (yield from scan_rows(place.path))
     try:
@@ -285,7 +225,7 @@ def _as_text(value: object) -> str:
     return hashlib.sha256(value).hexdigest() if isinstance(value, bytes) else str(value)
 
 
-def _make(task: _Task, row: Row, number: int, where: str) -> Sample | Excluded | Fault:
+def _make(task: Task, row: Row, number: int, where: str) -> Sample | Excluded | Fault:
     """One row through the plugin; what the plugin raises becomes a fault at the row's line."""
     try:
         made: object = task.to_sample(row, number)
@@ -311,7 +251,7 @@ def _repeats(choices: Iterable[object]) -> bool:
     return len(set(texts)) < len(texts)
 
 
-def _tag_duplicates(sample: Sample, card: _Card) -> Sample:
+def _tag_duplicates(sample: Sample, card: TaskCard) -> Sample:
     if DUPLICATE in card.known_issues and DUPLICATE not in sample.tags and _repeats(sample.choices):
         return replace(sample, tags=(*sample.tags, DUPLICATE))
     return sample
@@ -363,7 +303,7 @@ def _is_text(value: object) -> bool:
     return isinstance(value, str) and bool(value.strip())
 
 
-def _check_counts(entry: _Split, where: str, n_rows: int, samples: Sequence[Sample], excluded: Sequence[Excluded]) -> Iterator[Fault]:
+def _check_counts(entry: Split, where: str, n_rows: int, samples: Sequence[Sample], excluded: Sequence[Excluded]) -> Iterator[Fault]:
     if entry.n_rows is not None and n_rows != entry.n_rows:
         yield Fault(file=where, key="rows", value=str(n_rows), allowed=f"holds {n_rows} rows, the card says {entry.n_rows}")
         return
@@ -378,7 +318,7 @@ def _check_counts(entry: _Split, where: str, n_rows: int, samples: Sequence[Samp
                 yield Fault(file=where, key=f"{what}.{name}", value=str(found[name]), allowed=allowed)
 
 
-def _check_labels(card: _Card, where: str, samples: Sequence[Sample]) -> Iterator[Fault]:
+def _check_labels(card: TaskCard, where: str, samples: Sequence[Sample]) -> Iterator[Fault]:
     if not samples:
         yield Fault(file=where, key="", value="no samples", allowed="at least one row that is not excluded")
     elif card.kind == "labels" and len({sample.choices for sample in samples}) > 1:
@@ -387,7 +327,7 @@ def _check_labels(card: _Card, where: str, samples: Sequence[Sample]) -> Iterato
         )
 
 
-def _notes(card: _Card, entry: _Split, place: Located, samples: Sequence[Sample], excluded: Sequence[Excluded]) -> tuple[str, ...]:
+def _notes(card: TaskCard, entry: Split, place: Located, samples: Sequence[Sample], excluded: Sequence[Excluded]) -> tuple[str, ...]:
     notes = [f"found by: {place.how}"]
     if not place.path and card.revision is None:
         notes.append(f"{card.hub_id} is not pinned to a revision")

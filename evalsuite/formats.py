@@ -4,9 +4,9 @@ Three formats. `letters`: choices are listed under labels and the label is score
 `cloze`: choices are not listed; each choice's text is scored as a continuation. `generate`: choices are listed (if any)
 and the model writes; `answers` reads what it wrote.
 
-Sources: the letters layout is the field's common one (lm-evaluation-harness `medqa_4options`: "Question: ...\\nA. ...\\nAnswer:");
-the cloze layout is OLMES' CF (arXiv 2406.08446); the output contract of `generate` is that of openai/simple-evals
-("Answer: $LETTER" on a line of its own). The Spanish and French texts are ours.
+Sources: the letters layout is the field's common one (lm-evaluation-harness `medqa_4options`: question, lettered choices
+and "Answer:" on lines of their own); the cloze layout is OLMES' CF (arXiv 2406.08446); the output contract of `generate` is
+that of openai/simple-evals ("Answer: $LETTER" on a line of its own). The Spanish and French texts are ours.
 """
 
 from __future__ import annotations

@@ -39,7 +39,9 @@ def model_lines() -> list[str]:
         pinned = "" if entry.path else f" @ {entry.revision[:12]}" if entry.revision else " (not pinned)" if entry.repo else ""
         size = f"{entry.parameters_b:g}B" if entry.parameters_b else "?"
         base = f"from {entry.base}" if entry.base else ""
-        lines.append(f"{name:{width}}  {entry.domain:10}  {size:>8}  {','.join(entry.languages):8}  {_source_of(entry)}{pinned}  {base}".rstrip())
+        lines.append(
+            f"{name:{width}}  {entry.domain:10}  {size:>8}  {','.join(entry.languages):8}  {_source_of(entry)}{pinned}  {base}".rstrip()
+        )
     return lines
 
 
@@ -62,7 +64,8 @@ def model_card_lines(name: str) -> list[str]:
 
 def model_check_lines(names: tuple[str, ...]) -> tuple[list[str], bool]:
     """Whether models can be used here; the second value is False if one cannot."""
-    lines, complete = [], True
+    lines: list[str] = []
+    complete = True
     for name in names or tuple(load_registry()):
         entry = _entry(name)
         try:
@@ -155,7 +158,8 @@ def _sample_lines(task: Task, sample: Sample, model: str | None, form: str) -> l
 
 def task_check_lines(names: tuple[str, ...]) -> tuple[list[str], bool]:
     """Whether tasks can be read here; the second value is False if a named task cannot, or any has bad data."""
-    lines, complete = [], True
+    lines: list[str] = []
+    complete = True
     tasks = find_tasks()
     for name in names or tuple(sorted(tasks)):
         task = _task(name)
@@ -207,7 +211,9 @@ def store_lines(folder: Path) -> tuple[list[str], bool]:
 
 def doctor_lines() -> list[str]:
     """This machine: what there is, and what is missing for which command."""
-    lines = [f"python {platform.python_version()} on {platform.system()} {platform.machine()}, {os.cpu_count()} processors ({sys.executable})"]
+    lines = [
+        f"python {platform.python_version()} on {platform.system()} {platform.machine()}, {os.cpu_count()} processors ({sys.executable})"
+    ]
     lines.append(f"GPUs: {_gpus()}")
     for package, purpose in (
         ("torch", "engine transformers"),
@@ -224,7 +230,18 @@ def doctor_lines() -> list[str]:
             lines.append(f"  {package} is missing: {purpose} will not work (pip install {package})")
     found = [name for name in ENGINES if name == "stub" or importlib.util.find_spec(name if name != "openai" else "httpx")]
     lines.append(f"engines: {', '.join(found)}")
-    for variable in ("HF_HOME", "HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "HF_ENDPOINT", "EVALSUITE_DATA", "EVALSUITE_TASKS", "EVALSUITE_STORE", "EVALSUITE_MODELS", "EVALSUITE_CACHE", "CUDA_VISIBLE_DEVICES"):
+    for variable in (
+        "HF_HOME",
+        "HF_HUB_OFFLINE",
+        "HF_DATASETS_OFFLINE",
+        "HF_ENDPOINT",
+        "EVALSUITE_DATA",
+        "EVALSUITE_TASKS",
+        "EVALSUITE_STORE",
+        "EVALSUITE_MODELS",
+        "EVALSUITE_CACHE",
+        "CUDA_VISIBLE_DEVICES",
+    ):
         lines.append(f"  {variable} = {os.environ.get(variable, 'not set')}")
     lines.append(f"  HF_TOKEN is {'set' if os.environ.get('HF_TOKEN') else 'not set (gated models cannot be fetched)'}")
     usage = shutil.disk_usage(Path.cwd())

@@ -148,9 +148,7 @@ class TableWriter:
             self._writer.write_table(pa.Table.from_pylist(self._rows, schema=self.schema))
         self._rows = []
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if kind is None:
             self._flush()
         if self._writer is not None:
@@ -207,9 +205,7 @@ def recorded_keys(out: OutDir) -> dict[Recorded, tuple[str, ...]]:
     table = pq.read_table(out.plan, columns=[*names, "request_keys"])
     columns = [table.column(name).to_pylist() for name in names]
     keys = table.column("request_keys").to_pylist()
-    recorded = {
-        tuple(str(part) for part in name): tuple(own) for name, own in zip(zip(*columns, strict=True), keys, strict=True)
-    }
+    recorded = {tuple(str(part) for part in name): tuple(own) for name, own in zip(zip(*columns, strict=True), keys, strict=True)}
     for entry in json.loads(out.preparations.read_text(encoding="utf-8")):
         recorded[(entry["model"], entry["task"], entry["strategy"])] = tuple(entry["keys"])
     return recorded

@@ -142,9 +142,7 @@ class Plan:
             for strategy in self.strategies:
                 for perturbation in self.perturbations:
                     for replicate in range(self.study.replicates):
-                        yield Cell(
-                            model=model, task=task, strategy=strategy, perturbation=perturbation, replicate=replicate
-                        )
+                        yield Cell(model=model, task=task, strategy=strategy, perturbation=perturbation, replicate=replicate)
 
     def shown(self, cell: Cell) -> Iterator[Sample | Refused]:
         """What a cell shows, variants of one sample together."""
@@ -154,6 +152,23 @@ class Plan:
     def primary_strategy(self) -> str:
         """Strategy id of the primary cell."""
         return self.study.analysis.primary.strategy or next(iter(self.strategies))
+
+    def as_run(self) -> Study:
+        """The study with pairs, splits, metrics and primary strategy spelled out, so that it can be read without the registry."""
+        pairs = tuple((str(a), str(b)) for a, b in self.statement["pairs"])
+        metrics = self.statement["metrics"]
+        tasks = tuple(
+            entry.model_copy(
+                update={
+                    "metric": metrics[entry.name],
+                    "split": self.tasks[entry.name].split if entry.name in self.tasks else entry.split,
+                }
+            )
+            for entry in self.study.tasks
+        )
+        primary = self.study.analysis.primary.model_copy(update={"strategy": self.primary_strategy})
+        analysis = self.study.analysis.model_copy(update={"primary": primary})
+        return self.study.model_copy(update={"pairs": pairs, "tasks": tasks, "analysis": analysis})
 
     def digest(self) -> str:
         """sha256 over everything that decides what is asked and how it is judged, without the file's place."""
@@ -203,9 +218,7 @@ def sharded(samples: Sequence[Sample], shard: tuple[int, int] | None) -> tuple[S
     return tuple(sample for sample in samples if derive_seed(0, "shard", sample.group) % n_parts == number - 1)
 
 
-def variants_of(
-    samples: Sequence[Sample], perturb: Perturb, seed: int
-) -> tuple[Sample | Refused, ...]:
+def variants_of(samples: Sequence[Sample], perturb: Perturb, seed: int) -> tuple[Sample | Refused, ...]:
     """What a perturbation shows of each sample."""
     shown: list[Sample | Refused] = []
     for sample in samples:
@@ -250,5 +263,3 @@ def statement_changes(stated: Mapping[str, Any], now: Mapping[str, Any], at: flo
         for key in sorted(stated.keys() | now.keys())
         if stated.get(key) != now.get(key)
     ]
-
-

@@ -197,7 +197,9 @@ def context_tokens(model: PlannedModel) -> int | None:
 def preview_lines(preview: Preview) -> list[str]:
     """A preview as lines for a terminal."""
     lines = [f"study {preview.study}: {preview.n_cells} cells, {preview.n_comparisons} comparisons in the primary family", ""]
-    lines.append(f"{'model':24} {'items':>8} {'requests':>9} {'in store':>9} {'prompt tokens':>14} {'longest':>8} {'context':>8} {'too long':>9}")
+    lines.append(
+        f"{'model':24} {'items':>8} {'requests':>9} {'in store':>9} {'prompt tokens':>14} {'longest':>8} {'context':>8} {'too long':>9}"
+    )
     for model in preview.models:
         context = "unknown" if model.n_context_tokens is None else str(model.n_context_tokens)
         lines.append(
@@ -205,10 +207,11 @@ def preview_lines(preview: Preview) -> list[str]:
             f" {model.longest:8} {context:>8} {model.n_too_long:9}"
         )
     assumed = Assumptions()
+    assumptions = f"models disagree on {assumed.discordance:.0%} of samples, correlation {assumed.icc} within groups"
     lines += [
         "",
         "What could be established, at the level that the correction puts a comparison to at worst",
-        f"(assumed: models disagree on {assumed.discordance:.0%} of samples, correlation {assumed.icc} within groups, power {assumed.power:.0%}):",
+        f"(assumed: {assumptions}, power {assumed.power:.0%}):",
         f"{'task':24} {'samples':>8} {'groups':>8} {'refused':>8} {'smallest difference':>20} {'`equivalent` reachable':>23}",
     ]
     for name, n_samples, n_groups, n_refused in preview.tasks:

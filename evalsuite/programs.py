@@ -48,9 +48,7 @@ def context_for(plan: Plan, model: PlannedModel, task: str, renderer: Renders, r
     )
 
 
-def prepare_all(
-    plan: Plan, model: PlannedModel, renderer: Renders, source: Source
-) -> dict[Preparation, Finished[Preparation, Any]]:
+def prepare_all(plan: Plan, model: PlannedModel, renderer: Renders, source: Source) -> dict[Preparation, Finished[Preparation, Any]]:
     """Drive a model's preparations to their end; results are the states that `answers_of` needs."""
     programs = (
         (Preparation(model=model.name, task=task, strategy=label), strategy.prepare(context_for(plan, model, task, renderer)))

@@ -33,7 +33,8 @@ from evalsuite.plan import (
 from evalsuite.plugins import load_specs
 from evalsuite.prompts import check_letters
 from evalsuite.strategies.base import Strategy
-from evalsuite.tasks import Task, find_tasks
+from evalsuite.tasks import Task, find_tasks, pool_split
+from evalsuite.types import Sample
 
 T = TypeVar("T")
 
@@ -67,9 +68,7 @@ class _Faults:
             raise UserError(list(dict.fromkeys(self.found)))
 
 
-def resolve(
-    file: str | Path, selection: Selection | None = None, recorded: Mapping[str, PlannedModel] | None = None
-) -> Plan:
+def resolve(file: str | Path, selection: Selection | None = None, recorded: Mapping[str, PlannedModel] | None = None) -> Plan:
     """Resolve a study file, without loading a model.
 
     Args:
@@ -87,9 +86,7 @@ def resolve(
     study = _with_engine(study, chosen)
     _check_names(faults, study, chosen, registry, tasks)
     built_strategies = _build(faults, "strategies", study.strategies, load_specs(strategies))
-    built_perturbations: Mapping[str, Perturb] = _build(
-        faults, "perturbations", study.perturbations, load_specs(perturbations)
-    )
+    built_perturbations: Mapping[str, Perturb] = _build(faults, "perturbations", study.perturbations, load_specs(perturbations))
     _check_primary(faults, study)
     faults.settle()
     _check_fit(faults, study, chosen, built_strategies, registry, tasks)
@@ -104,11 +101,10 @@ def resolve(
     entries = [entry for entry in study.tasks if chosen.tasks is None or entry.name in chosen.tasks]
     with_pool = any(strategy.n_shots > 0 for strategy in built_strategies.values())
     planned_tasks = {
-        entry.name: faults.attempt(partial(_plan_task, entry, tasks[entry.name], study, chosen, with_pool))
-        for entry in entries
+        entry.name: faults.attempt(partial(_plan_task, entry, tasks[entry.name], study, chosen, with_pool)) for entry in entries
     }
     _check_exclusions(faults, study, planned_tasks)
-    _check_pools(faults, study, built_strategies, planned_tasks)
+    _check_pools(faults, built_strategies, planned_tasks)
     faults.settle()
     found_models = {name: model for name, model in planned_models.items() if model is not None}
     found_tasks = {name: task for name, task in planned_tasks.items() if task is not None}
@@ -139,23 +135,12 @@ def _with_engine(study: Study, chosen: Selection) -> Study:
     return study.model_copy(update={"engine": entry})
 
 
-def _check_names(
-    faults: _Faults, study: Study, chosen: Selection, registry: Mapping[str, ModelEntry], tasks: Mapping[str, Task]
-) -> None:
+def _check_names(faults: _Faults, study: Study, chosen: Selection, registry: Mapping[str, ModelEntry], tasks: Mapping[str, Task]) -> None:
     for name in study.models:
         if name not in registry:
             faults.add("models", name, f"no such model; {nearest(name, registry)}")
     for entry in study.tasks:
-        if entry.name not in tasks:
-            faults.add("tasks", entry.name, f"no such task; {nearest(entry.name, tasks)}")
-            continue
-        card = tasks[entry.name].card
-        if entry.metric is not None and entry.metric not in card.metrics:
-            faults.add(f"tasks.{entry.name}.metric", entry.metric, f"one of {', '.join(card.metrics)}")
-        if entry.split is not None and entry.split not in card.splits:
-            faults.add(f"tasks.{entry.name}.split", entry.split, f"one of {', '.join(card.splits)}")
-        if entry.split is not None and entry.split == card.exemplar_split:
-            faults.add(f"tasks.{entry.name}.split", entry.split, "is the split that exemplars come from; evaluate another")
+        _check_task_entry(faults, entry, tasks)
     if study.engine.name not in ENGINES:
         faults.add("engine.name", study.engine.name, nearest(study.engine.name, ENGINES))
     for what, names, known in (
@@ -168,6 +153,17 @@ def _check_names(
     for task in study.data:
         if task not in {entry.name for entry in study.tasks}:
             faults.add("data", task, f"not a task of this study; {nearest(task, [entry.name for entry in study.tasks])}")
+
+
+def _check_task_entry(faults: _Faults, entry: TaskEntry, tasks: Mapping[str, Task]) -> None:
+    if entry.name not in tasks:
+        faults.add("tasks", entry.name, f"no such task; {nearest(entry.name, tasks)}")
+        return
+    card = tasks[entry.name].card
+    if entry.metric is not None and entry.metric not in card.metrics:
+        faults.add(f"tasks.{entry.name}.metric", entry.metric, f"one of {', '.join(card.metrics)}")
+    if entry.split is not None and entry.split not in card.splits:
+        faults.add(f"tasks.{entry.name}.split", entry.split, f"one of {', '.join(card.splits)}")
 
 
 def _build(faults: _Faults, key: str, entries: Iterable[PluginEntry], specs: Mapping[str, Any]) -> dict[str, Any]:
@@ -217,7 +213,7 @@ def _check_fit(
                 letters = letters or strategy.form_for(card.kind) == "letters"
             except ValueError as error:
                 faults.add(f"strategies.{label}", "", f"does not fit task {entry.name}: {error}")
-            if strategy.n_shots > 0 and card.exemplar_split is None:
+            if strategy.n_shots > 0 and pool_split(card, entry.split or card.split) is None:
                 faults.add(f"strategies.{label}", "", f"needs exemplars, and task {entry.name} has no exemplar split")
     for name in study.models:
         fault = check_letters(registry[name].chat, name) if letters else None
@@ -239,7 +235,7 @@ def settings_for(study: Study, entry: ModelEntry, checkpoint: Checkpoint) -> Eng
     device = study.engine.device
     if device == "auto":
         device = "cuda" if shutil.which("nvidia-smi") else "cpu"
-    dtype = study.engine.dtype if study.engine.dtype != "auto" else entry.serving.dtype
+    dtype: str = study.engine.dtype if study.engine.dtype != "auto" else entry.serving.dtype
     if checkpoint.path.startswith("stub:") or study.engine.name == "stub":
         device, dtype = "cpu", "none"
     elif dtype == "auto":
@@ -268,9 +264,10 @@ def _plan_task(entry: TaskEntry, task: Task, study: Study, chosen: Selection, wi
     excluded = {item.sample_id: item.reason for item in study.exclude if item.task == entry.name}
     kept = [sample for sample in data.samples if sample.id not in excluded]
     limits = [limit for limit in (entry.limit, chosen.limit) if limit is not None]
-    pool = ()
-    if with_pool and card.exemplar_split is not None:
-        exemplars = load_split(task, card.exemplar_split, study.data)
+    pool: tuple[Sample, ...] = ()
+    exemplar_split = pool_split(card, split) if with_pool else None
+    if exemplar_split is not None:
+        exemplars = load_split(task, exemplar_split, study.data)
         # Groups of the whole split, not of the limited one: exemplars must not change with --limit.
         pool = pool_without(exemplars.samples, {sample.group for sample in data.samples})
     return PlannedTask(
@@ -294,9 +291,7 @@ def _check_exclusions(faults: _Faults, study: Study, planned: Mapping[str, Plann
             faults.add("exclude", item.sample_id, f"no such sample in task {item.task}")
 
 
-def _check_pools(
-    faults: _Faults, study: Study, built: Mapping[str, Strategy], planned: Mapping[str, PlannedTask | None]
-) -> None:
+def _check_pools(faults: _Faults, built: Mapping[str, Strategy], planned: Mapping[str, PlannedTask | None]) -> None:
     for label, strategy in built.items():
         for name, task in planned.items():
             n_groups = len({sample.group for sample in task.pool}) if task is not None else strategy.n_shots

@@ -61,9 +61,7 @@ Watch = Callable[[ModelRun], None]
 """Called often while a model runs; must be quick."""
 
 
-def run_model(
-    plan: Plan, model: PlannedModel, store: Store, run: ModelRun, watch: Watch
-) -> Iterator[Finished[Item, Answer]]:
+def run_model(plan: Plan, model: PlannedModel, store: Store, run: ModelRun, watch: Watch) -> Iterator[Finished[Item, Answer]]:
     """Answer all items of a model; yields each as it finishes.
 
     Args:
@@ -88,9 +86,7 @@ def run_model(
     watch(run)
 
 
-def run_plan(
-    plan: Plan, store: Store, watch: Watch, runs: list[ModelRun]
-) -> Iterator[Finished[Item, Answer]]:
+def run_plan(plan: Plan, store: Store, watch: Watch, runs: list[ModelRun]) -> Iterator[Finished[Item, Answer]]:
     """Answer all items of all models, one model in memory at a time.
 
     Args:

@@ -52,9 +52,7 @@ def request_key(identity: Identity, request: Request) -> str:
             identity.engine,
             identity.dtype,
             identity.quantisation,
-            None
-            if sampling is None
-            else [sampling.max_tokens, sampling.temperature, sampling.top_p, sampling.stop, sampling.seed],
+            None if sampling is None else [sampling.max_tokens, sampling.temperature, sampling.top_p, sampling.stop, sampling.seed],
             request.moments,
             len(request.prompt.token_ids),
             len(request.candidates),

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from evalsuite.config import study_as_yaml
 from evalsuite.conclude import Conclusion, conclude
+from evalsuite.config import study_as_yaml
 from evalsuite.engines.base import EngineSettings
 from evalsuite.errors import Fault, UserError
 from evalsuite.models import Checkpoint, ModelEntry
@@ -89,15 +89,19 @@ def run_study(
         finished = run_plan(plan, opened, watch or _unwatched, runs)
         if plan.selection.shard is not None:
             n_failed = sum(item.result.reading.status == "failed" for item in finished)
-            return Result(out=directory.folder, scores=None, comparisons=None, n_failed=n_failed, summary=_shard_lines(plan, runs), runs=tuple(runs))
+            return Result(
+                out=directory.folder, scores=None, comparisons=None, n_failed=n_failed, summary=_shard_lines(plan, runs), runs=tuple(runs)
+            )
         directory.folder.mkdir(parents=True, exist_ok=True)
         with TableWriter(directory.plan, PLAN_SCHEMA) as plan_table, TableWriter(directory.scores, SCORES_SCHEMA) as scores_table:
             for item in _with_refused(plan, finished, plan_table, scores_table):
                 plan_table.add(plan_row(plan, item.name, item.first_prompt, item.keys))
                 for row in score_rows(plan, item.name, item.result, item.keys):
                     scores_table.add(row)
-        directory.study.write_text(study_as_yaml(plan.study), encoding="utf-8")
-        write_json(directory.preparations, [{**asdict(name), "keys": list(keys)} for run in runs for name, keys in run.preparations.items()])
+        directory.study.write_text(study_as_yaml(plan.as_run()), encoding="utf-8")
+        write_json(
+            directory.preparations, [{**asdict(name), "keys": list(keys)} for run in runs for name, keys in run.preparations.items()]
+        )
         concluded = conclude(plan, directory, opened, _changes(plan, opened))
     _write_manifest(plan, directory, concluded, runs, time.perf_counter() - started)
     return _result(directory, concluded, runs)

@@ -13,102 +13,24 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal, TypedDict, Unpack
+from typing import Any, TypedDict, Unpack
 
+from evalsuite.cards import Split as Split
+from evalsuite.cards import Task as Task
+from evalsuite.cards import TaskCard as TaskCard
+from evalsuite.cards import TaskKind as TaskKind
+from evalsuite.cards import pool_split as pool_split
 from evalsuite.errors import Fault, UserError
-from evalsuite.formats import WORDINGS, Wording, default_wording
+from evalsuite.formats import WORDINGS, default_wording
 from evalsuite.rows import AnswerKind
 from evalsuite.rows import Row as Row
 from evalsuite.rows import read_choices as read_choices
 from evalsuite.rows import read_key as read_key
-from evalsuite.types import Excluded, Sample
-
-TaskKind = Literal["choice", "labels", "text"]
-"""`choice`: each sample has its own choices; `labels`: the same labels for all; `text`: free text against references."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Split:
-    """One split of a task's data and what must be true of it."""
-
-    n_rows: int | None
-    """Exact number of rows in the source; None if unknown. Another number is a fault."""
-    excluded: Mapping[str, int] = field(default_factory=dict)
-    """How many rows are left out, by reason; checked when the split is read."""
-    tagged: Mapping[str, int] = field(default_factory=dict)
-    """How many samples carry each tag; checked likewise."""
-    counted: bool = True
-    """False: we never had this split in hand, so exclusions and tags are reported when it is read, not compared."""
-    hub_split: str | None = None
-    """Name of the split on the hub; None: not on the hub under this task's id."""
-    file: str | None = None
-    """File name in a local folder if it is not `<split>.jsonl[.gz]`; `.csv` and `.parquet` are read too."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TaskCard:
-    """Everything about a task but its data access."""
-
-    name: str
-    """Name in study.yaml and in every column."""
-    kind: TaskKind
-    """What kind of answer is wanted."""
-    description: str
-    """What is asked, of what material, in one or two sentences."""
-    language: str
-    """ISO 639-1."""
-    licence: str
-    """Licence of the data as its source states it."""
-    citation: str
-    """Authors, year, title, and link or identifier."""
-    splits: Mapping[str, Split]
-    """Splits by name."""
-    split: str
-    """The split that is evaluated unless the study says otherwise."""
-    exemplar_split: str | None
-    """Split that exemplars come from; None: the task has none, few-shot is a fault."""
-    metric: str
-    """Default metric."""
-    metrics: tuple[str, ...]
-    """All metrics that are computed, the default among them."""
-    chance: float | None
-    """Expected value of the default metric for a uniform guess; None where that has no meaning."""
-    exemplar_splits: Mapping[str, str] = field(default_factory=dict)
-    """Evaluated split to the split its exemplars come from, where that is not `exemplar_split`; see `pool_split`."""
-    aliases: tuple[str, ...] = ()
-    """Other folder names under $EVALSUITE_DATA."""
-    hub_id: str | None = None
-    """Data set id on the hub; None if none is known."""
-    hub_config: str | None = None
-    """Configuration name on the hub."""
-    revision: str | None = None
-    """Commit of the data set on the hub; None: not pinned, shown as such. Never invented."""
-    restricted: bool = False
-    """True: texts never appear in reports, logs, errors or exports."""
-    family: str = ""
-    """Tasks of one family repeat each other's questions (4 and 5 options) and are never pooled twice; empty: its own name."""
-    known_issues: Mapping[str, str] = field(default_factory=dict)
-    """Name (a sample tag where samples carry it) to one sentence."""
-    get_data: str = ""
-    """One line: how a person gets the data."""
-    wording: Wording | None = None
-    """Words around the sample; None: the default of the language."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Task:
-    """A task plugin: the card, and how a row becomes a sample."""
-
-    card: TaskCard
-    """The card."""
-    to_sample: Callable[[Row, int], Sample | Excluded]
-    """(row, 0-based number of the row in its split) -> sample. Raises ValueError (without text of the row) for a malformed row."""
-    folder: Path | None = None
-    """Folder of the plugin, set when it is found; data files beside the plugin lie there."""
+from evalsuite.types import Sample
 
 
 class Options(TypedDict, total=False):
@@ -199,12 +121,6 @@ def text_task(*, name: str, file: str, question: str = "question", reference: st
         return replace(_bare_sample(row, number, name, question, options), references=tuple(right))
 
     return Task(card=_own_card(name, file, "text", None, options), to_sample=to_sample)
-
-
-def pool_split(card: TaskCard, split: str) -> str | None:
-    """The split that exemplars come from when `split` is evaluated; None: there is none."""
-    chosen = card.exemplar_splits.get(split, card.exemplar_split)
-    return None if chosen == split else chosen
 
 
 def check_card(task: Task) -> tuple[Fault, ...]:

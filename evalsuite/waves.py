@@ -71,9 +71,7 @@ class _Alive(Generic[Name, T]):
     first_prompt: str | None = None
 
 
-def drive(
-    programs: Iterable[tuple[Name, Asking[T]]], source: Source, n_alive: int = N_ALIVE
-) -> Iterator[Finished[Name, T]]:
+def drive(programs: Iterable[tuple[Name, Asking[T]]], source: Source, n_alive: int = N_ALIVE) -> Iterator[Finished[Name, T]]:
     """Run programs to their end; yields each as it finishes, in an order that depends on the programs alone.
 
     Args:

@@ -22,6 +22,9 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "scripts"), str(ROOT)]
 
 import torch  # noqa: E402
+from tokenizers import Tokenizer  # noqa: E402
+from transformers import LlamaForCausalLM  # noqa: E402
+
 from pocket.corpus import BASE, BOS, CHECKPOINTS, END, PAD, Item, corpus, exposures  # noqa: E402
 from pocket.facts import SEED, Relation, load_relations  # noqa: E402
 from pocket.learn import Encoded, Schedule, learn, load, pocket_config, save  # noqa: E402
@@ -29,8 +32,6 @@ from pocket.ledger import expectations, ledger_rows  # noqa: E402
 from pocket.measure import accuracies  # noqa: E402
 from pocket.questions import evaluation_rows  # noqa: E402
 from pocket.tokens import encode, save_tokenizer, train_tokenizer  # noqa: E402
-from tokenizers import Tokenizer  # noqa: E402
-from transformers import LlamaForCausalLM  # noqa: E402
 
 TASK_FILES = ("clinical_en", "clinical_es", "general_en", "unseen_en")
 """Evaluation files about which the ledger can say something; the format task measures form as well as knowledge."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import runpy
 from collections.abc import Iterator
@@ -41,6 +42,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return ORDER.index(folder) if folder else len(ORDER)
 
     items.sort(key=rank)
+
+
+def pytest_collection_finish() -> None:
+    """What is imported by now lives to the end: garbage collections need not look through it again (some libraries force them)."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -46,7 +46,7 @@ class Project:
             "question": '"Are the planted scores found?"',
             "tasks": "[planted]",
             "analysis": "{n_resamples: 1000}",
-            "decoding": "{max_tokens: 64}",
+            "decoding": "{max_tokens: 256}",
             **changes,
         }
         file = self.folder / f"{name}.yaml"

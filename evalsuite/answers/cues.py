@@ -48,7 +48,7 @@ _ONLY_LA = re.compile(
 _INLINE = re.compile(r"\b" + _NOUN + r"(?:\s+" + _ADJECTIVE + r")*+\s*+:\s*+", re.IGNORECASE)
 _FIELD = re.compile(r"\"(?:answer|respuesta|réponse)(?:_\w{1,20})?\"\s*+:\s*+|<(?:answer|respuesta|réponse)>\s*+", re.IGNORECASE)
 _BOX = re.compile(r"\\boxed\s*+\{\s*+\{?")
-_OPTION = re.compile(r"\b(?:options?|choices?|letter|answer|opci[oó]n|alternativa|letra|respuesta|réponse|lettre)\s+", re.IGNORECASE)
+_OPTION = re.compile(r"\b(?:options?|choices?|letter|answer|opci[oó]n|alternativa|letra|respuesta|réponse|lettre)[ \t]+", re.IGNORECASE)
 _FINAL = re.compile(
     r"\b(?:therefore|thus|hence|so|final|finally|conclusion|actually|overall|ultimately|in summary|to conclude|"
     r"por (?:lo )?tanto|así que|entonces|finalmente|conclusión|en resumen|en definitiva|definitiva|por eliminación|"
@@ -68,7 +68,8 @@ _WRONG = re.compile(
 )
 _RIGHT = re.compile(r"\b(?:correct|correcta|correcte|right answer|best answer)\b|[✓✔✅]", re.IGNORECASE)
 _INVERTED = re.compile(
-    r"\b(?:NOT|EXCEPT|except|incorrect|false|least likely|INCORRECT[AO]S?|incorrect[ao]s?|FALS[AO]S?|fals[ao]s?|EXCEPTO|excepto|NO|SALVO|"
+    r"\b(?:NOT|not true|not correct|EXCEPT|except|incorrect|false|least likely|INCORRECT[AO]S?|incorrect[ao]s?|"
+    r"FALS[AO]S?|fals[ao]s?|EXCEPTO|excepto|NO|SALVO|"
     r"incorrecte|fausse|faux|SAUF|sauf)\b"
 )
 _NEW_QUESTION = re.compile(r"^[ \t]*+(?:Question|Pregunta|Q|User|Human|Usuario|Instruction)(?:[ \t]+\d{1,4})?[ \t]*:", re.MULTILINE)
@@ -162,6 +163,11 @@ def is_rejected(text: str, start: int, end: int) -> bool:
 def is_marked_right(line: str) -> bool:
     """Whether a line about one choice calls it correct and nothing about it wrong."""
     return bool(_RIGHT.search(line)) and not _WRONG.search(line) and not _NEGATION.search(line)
+
+
+def says_right(text: str) -> bool:
+    """Whether a text calls anything correct; where the question asks for what is wrong, that answers nothing."""
+    return _RIGHT.search(text) is not None
 
 
 def asks_for_wrong(question: str) -> bool:

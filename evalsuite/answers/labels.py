@@ -174,8 +174,8 @@ def text_list(text: str, position: int, options: Options) -> Found | None:
 def _heads_inline_list(text: str, first: tuple[int, int], options: Options) -> bool:
     """Whether a label, its text, the next label and its text follow each other on a line: the choices, echoed."""
     index, end = first
-    own_end = _own_end(text, end, index, options) if index + 1 < len(options.labels) else None
-    following = next(words_from(text, own_end), None) if own_end is not None else None
+    own = own_end(text, end, index, options) if index + 1 < len(options.labels) else None
+    following = next(words_from(text, own), None) if own is not None else None
     if following is None:
         return False
     after = following.start
@@ -213,12 +213,12 @@ def _line_end(text: str, position: int) -> int:
 
 def _own_text(text: str, position: int, index: int, options: Options) -> bool:
     """Whether the choice's own text begins at a position."""
-    return _own_end(text, position, index, options) is not None
+    return own_end(text, position, index, options) is not None
 
 
-def _own_end(text: str, position: int, index: int, options: Options) -> int | None:
+def own_end(text: str, position: int, index: int, options: Options) -> int | None:
     """Offset after the choice's own text if it begins at a position, at most two articles aside."""
-    key = options.texts.keys[index]
+    key = options.texts.own[index]
     matched, n_articles, end = 0, 0, position
     for word in words_from(text, position):
         if matched == len(key):

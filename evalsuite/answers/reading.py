@@ -77,7 +77,8 @@ def read_strict(output: str, sample: Sample, wording: Wording, *, thinking: tupl
 def read_lenient(output: str, sample: Sample, wording: Wording, *, thinking: tuple[str, str] | None = None) -> Reading:
     """Read an output as a careful human reader would, by the rules of `RULES` in their order.
 
-    An output that keeps the contract is read as `read_strict` reads it, so that the two never disagree. One that answers and then goes on to invent a new question is read up to that question.
+    An output that keeps the contract is read as `read_strict` reads it, so that the two never disagree. One that answers
+    and then goes on to invent a new question is read up to that question.
 
     Args:
         output: what the model wrote.

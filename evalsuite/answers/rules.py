@@ -12,14 +12,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from evalsuite.answers import cues
-from evalsuite.answers.labels import Found, label_at, label_list, read_at, text_list
+from evalsuite.answers.labels import Found, label_at, label_list, own_end, read_at, text_list
 from evalsuite.answers.page import LabelLine, Page, in_list
-from evalsuite.answers.tokens import asserted_mentions, words_of
+from evalsuite.answers.tokens import asserted_mentions, first_clause, words_of
 
 _BOLD = re.compile(r"\*\*([^*\n]{1,200})\*\*|__([^_\n]{1,200})__")
 _PARENTHESIS = re.compile(r"\(\s?(\w{1,3})\s?\)")
 _BECAUSE = re.compile(r"\s*+,?+\s*+(?:because|since|porque|ya que|pues|car|parce que)\b", re.IGNORECASE)
-_SENTENCE_END = re.compile(r"[.!?][\s)\"”»]|\n")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -107,12 +106,11 @@ def bare_line(page: Page) -> Found | None:
 
 
 def cued_text(page: Page) -> Found | None:
-    """The one choice that a sentence with a cue names further on: "the best step is to give aspirin at once" (ours)."""
+    """The one choice that the clause after a cue names further on: "the best step is to give aspirin at once" (ours)."""
     found = []
     for statement in page.statements:
         if statement.found is None:
-            stop = _SENTENCE_END.search(page.text, statement.end, statement.end + 400)
-            span = page.text[statement.end : stop.start() if stop else statement.end + 400]
+            span = first_clause(page.text[statement.end : statement.end + 200])
             named = asserted_mentions(span, words_of(span), page.options.texts)
             if len(named) == 1:
                 found.append(Found(indices=tuple(named), end=statement.end))
@@ -133,6 +131,8 @@ def bold(page: Page) -> Found | None:
 
 def option(page: Page) -> Found | None:
     """The only label after "option", "opción", "choice", "letra" whose clause does not reject it (ours)."""
+    if page.inverted and cues.says_right(page.text):
+        return None
     found = []
     for end in cues.option_ends(page.text):
         listed = label_list(page.text, end + (page.text[end : end + 1] == "("), page.options)
@@ -156,8 +156,13 @@ def marked_correct(page: Page) -> Found | None:
     """In an analysis of the choices line by line, the only line that calls its choice correct (ours)."""
     if page.inverted or len({line.index for line in page.label_lines}) < 2:
         return None
-    marked = [line for line in page.label_lines if cues.is_marked_right(page.text[line.after : line.end])]
-    return _only([Found(indices=(line.index,), end=line.end) for line in marked])
+    found = []
+    for line in page.label_lines:
+        # a choice's own text may hold the word "correct"
+        begin = own_end(page.text, line.after, line.index, page.options) or line.after
+        if cues.is_marked_right(page.text[begin : line.end]):
+            found.append(Found(indices=(line.index,), end=line.end))
+    return _only(found)
 
 
 def choice_line(page: Page) -> Found | None:
@@ -180,6 +185,8 @@ def only_choice(page: Page) -> Found | None:
 
     A longer choice that contains a shorter one wins (ours; the containment metrics of open question answering lack both guards).
     """
+    if page.inverted and cues.says_right(page.text):
+        return None
     stop = max((match.end() for match in re.finditer(r"[.!?:)]|\n", page.text)), default=0)
     text = page.text[:stop] if stop else page.text
     named = asserted_mentions(text, words_of(text), page.options.texts)

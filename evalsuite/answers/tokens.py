@@ -17,9 +17,11 @@ from dataclasses import dataclass
 _WORD = re.compile(r"\d++(?:[.,]\d++)++|[^\W_]++|[<>≤≥±+%]|(?<![^\s(])[-−](?=\d)")
 _ARTICLES = frozenset("the a an el la los las un una unos unas le les l du de".split())
 _CLAUSE_END = re.compile(r"[.,;:!?()\n]|\s[-–—]\s")
+_SENTENCE_END = re.compile(r"[.!?\n]")
+_REASONS = frozenset("because since as porque pues car".split())
 _CLAUSE_WORDS = frozenset(
-    "but however so therefore thus because since although while whereas sino pero porque pues aunque entonces luego "
-    "mientras mais donc car".split()
+    # not "because": what stands after it gives the reason of what was negated before it
+    "but however so therefore thus although while whereas sino pero aunque entonces luego mientras mais donc".split()
 )
 _NEGATIONS = frozenset(
     # English; "isn't" is two words here, "isn" and "t"
@@ -33,6 +35,9 @@ _NEGATIONS = frozenset(
     "pas ne n jamais incorrecte incorrectes faux fausse exclut exclure moins improbable".split()
 )
 _NEGATIONS_BEFORE = frozenset("rather instead except excepto salvo sauf lugar vez".split())
+_WRONG = frozenset(
+    "incorrect wrong false incorrecta incorrecto incorrectas incorrectos falsa falso erronea erroneo incorrecte fausse faux".split()
+)
 _COMMON = frozenset("yes no maybe true false none both neither other unknown si oui non ninguno ninguna otro otra quizas".split())
 
 
@@ -91,6 +96,8 @@ class ChoiceTexts:
 
     keys: tuple[tuple[str, ...], ...]
     """Folded words of each choice; empty where the text cannot tell it from another choice."""
+    own: tuple[tuple[str, ...], ...]
+    """The same without that exception: to check the text behind a label, which already tells which choice is meant."""
     by_word: dict[str, tuple[int, ...]]
     """First word to the choices that begin with it, longest first."""
 
@@ -134,7 +141,7 @@ def choice_texts(choices: Iterable[str]) -> ChoiceTexts:
         if key:
             by_word.setdefault(key[0], []).append(index)
     ordered = {word: tuple(sorted(found, key=lambda index: -len(unique[index]))) for word, found in by_word.items()}
-    return ChoiceTexts(keys=unique, by_word=ordered)
+    return ChoiceTexts(keys=unique, own=tuple(keys), by_word=ordered)
 
 
 def is_article(word: Word) -> bool:
@@ -143,7 +150,7 @@ def is_article(word: Word) -> bool:
 
 
 def asserted_mentions(text: str, words: Sequence[Word], texts: ChoiceTexts) -> set[int]:
-    """Choices that a text names in a clause without negation, condition or rejection.
+    """Choices that a text names in a clause without negation, condition or rejection, in a sentence that calls nothing wrong.
 
     A clause ends at punctuation and at words such as "but" or "sino". Negations inside a choice's own text do not
     count. A choice that is named both ways counts as named.
@@ -152,12 +159,15 @@ def asserted_mentions(text: str, words: Sequence[Word], texts: ChoiceTexts) -> s
     if not found:
         return set()
     inside = {number for mention in found for number in range(mention.first, mention.last)}
-    clause_of = _clauses(text, words, inside)
+    clause_of, sentence_of = _clauses(text, words, inside)
     rejected: set[int] = set()
+    wrong: set[int] = set()
     first_before: dict[int, int] = {}
     for number, word in enumerate(words):
         if number in inside:
             continue
+        if word.text in _WRONG:
+            wrong.add(sentence_of[number])
         if _negates(text, word):
             rejected.add(clause_of[number])
         elif word.text in _NEGATIONS_BEFORE:
@@ -166,6 +176,7 @@ def asserted_mentions(text: str, words: Sequence[Word], texts: ChoiceTexts) -> s
         mention.index
         for mention in found
         if clause_of[mention.first] not in rejected
+        and sentence_of[mention.first] not in wrong
         and first_before.get(clause_of[mention.first], mention.first) >= mention.first
         and texts.telling(mention.index)
     }
@@ -178,13 +189,24 @@ def _negates(text: str, word: Word) -> bool:
     return word.text in _NEGATIONS and text[word.start : word.end].lower() != "sí"
 
 
-def _clauses(text: str, words: Sequence[Word], inside: set[int]) -> list[int]:
-    """Number of the clause of each word; words of one mention share the clause of its first word."""
-    numbers: list[int] = []
-    clause = 0
+def first_clause(text: str) -> str:
+    """What stands before the first punctuation or word that ends a clause."""
+    stop = _CLAUSE_END.search(text)
+    clause = text[: stop.start()] if stop else text
+    ends = (word.start for word in words_from(clause, 0) if word.text in _CLAUSE_WORDS or word.text in _REASONS)
+    return clause[: next(ends, len(clause))]
+
+
+def _clauses(text: str, words: Sequence[Word], inside: set[int]) -> tuple[list[int], list[int]]:
+    """Numbers of the clause and of the sentence of each word; words of one mention share those of its first word."""
+    clauses: list[int] = []
+    sentences: list[int] = []
+    clause = sentence = 0
     for number, word in enumerate(words):
-        continues = number in inside and number - 1 in inside
-        if number and not continues and (word.text in _CLAUSE_WORDS or _CLAUSE_END.search(text, words[number - 1].end, word.start)):
-            clause += 1
-        numbers.append(clause)
-    return numbers
+        if number and not (number in inside and number - 1 in inside):
+            between = (words[number - 1].end, word.start)
+            clause += word.text in _CLAUSE_WORDS or _CLAUSE_END.search(text, *between) is not None
+            sentence += _SENTENCE_END.search(text, *between) is not None
+        clauses.append(clause)
+        sentences.append(sentence)
+    return clauses, sentences

@@ -169,18 +169,16 @@ class TransformersEngine:
         Raises:
             UserError: the model is not causal, or answers in another form than causal language models do.
         """
-        last = self._limits.n_vocabulary - 1
-        ids, mask = pad([(0, 0), (0, last)], left=False, device=self._loaded().device)
+        some, other = self._limits.n_vocabulary // 3, self._limits.n_vocabulary // 2
+        ids, mask = pad([(some, some), (some, other)], left=False, device=self._loaded().device)
         logits, cache = self._logits(ids, mask, [0, 1], [0, 0], keep=True)
-        if cache is None or not hasattr(cache, "reorder_cache"):
-            raise UserError(
-                Fault(file=path, key="config.json", value="", allowed="this architecture has no key-value cache to generate with")
-            )
-        same = torch.allclose(logits[0], logits[1], rtol=1e-2, atol=1e-2, equal_nan=True)
-        if not same:
-            raise UserError(
-                Fault(file=path, key="config.json", value="", allowed="not a causal language model: tokens see what follows them")
-            )
+        problem = ""
+        if not torch.allclose(logits[0], logits[1], rtol=1e-2, atol=1e-2, equal_nan=True):
+            problem = "not a causal language model: tokens see what follows them"
+        elif not hasattr(cache, "reorder_cache"):
+            problem = "this architecture has no key-value cache to generate with"
+        if problem:
+            raise UserError(Fault(file=path, key="config.json", value="", allowed=problem))
 
     def _loaded(self) -> Checkpoint:
         if self._checkpoint is None:

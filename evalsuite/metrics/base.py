@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from evalsuite.types import Answer, Sample
-
 import numpy as np
 import numpy.typing as npt
+
+from evalsuite.types import Answer, Sample
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -14,12 +14,12 @@ class Options(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-def unchanged(sample: Sample, seed: int) -> tuple[Sample, ...]:  # noqa: ARG001 (the signature of all perturbations)
+def unchanged(sample: Sample, seed: int) -> tuple[Sample, ...]:
     """One variant: the sample itself."""
     return (sample,)
 
 
-def build(options: Options) -> Perturb:  # noqa: ARG001 (the signature of all builders)
+def build(options: Options) -> Perturb:
     """The identity."""
     return unchanged
 

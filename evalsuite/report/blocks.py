@@ -19,6 +19,10 @@ Verdict = Literal["a_better", "b_better", "equivalent", "inconclusive", "not_est
 VERDICTS: tuple[Verdict, ...] = ("a_better", "b_better", "equivalent", "inconclusive", "not_established")
 
 
+CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+"""Characters that act instead of being seen: controls (but line feed and tab), bidirectional marks, lone surrogates."""
+
+
 def slug(*parts: str) -> str:
     """File name or anchor of one or more names: letters, digits, `.`, `_` and `-` only."""
     return "_".join(re.sub(r"[^A-Za-z0-9.-]+", "_", part).strip("._") or "x" for part in parts)
@@ -80,6 +84,8 @@ class Answer:
     """One sentence over all tasks."""
     findings: tuple[Finding, ...]
     """One per task if there is more than one task, else empty."""
+    folded: bool = False
+    """True where there are so many findings that they would push the figure off the first screen; shown on demand then."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,15 +1,14 @@
 """Figures: a plot (data) becomes SVG and PNG bytes, the same bytes for the same data.
 
-Marks differ in shape and fill as well as in colour, colours are Okabe and Ito's (2008, Color Universal Design), and every row is labelled where
-it stands, so that the figures hold in greyscale and for colour-blind readers. Text stays text in the SVG. Model names never reach
-Matplotlib's math parser.
+Marks differ in shape and fill as well as in colour, colours are Okabe and Ito's (2008, Color Universal Design), and every row is
+labelled where it stands, so that the figures hold in greyscale and for colour-blind readers. Text stays text in the SVG. Names of
+models never reach Matplotlib's math parser.
 """
 
 from __future__ import annotations
 
 import io
 import math
-import textwrap
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -34,7 +33,10 @@ MODEL_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "h")
 WIDTH_IN = 4.8
 """Width of every figure in inches: text of 9 points stays legible in one column of a paper and on a phone."""
 
-_STYLE: dict[str, Any] = {
+_DEFAULTS: dict[Any, Any] = {key: value for key, value in mpl.rcParamsDefault.items() if not key.startswith("backend")}
+"""Matplotlib's own, so that a matplotlibrc of this machine changes nothing."""
+
+_STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "evalsuite",
     "text.parse_math": False,
@@ -74,7 +76,7 @@ def draw(plot: Plot) -> tuple[bytes, bytes]:
     Returns:
         (SVG, PNG) bytes; equal for equal plots and the same version of Matplotlib.
     """
-    with mpl.rc_context({**mpl.rcParamsDefault, **_STYLE}), warnings.catch_warnings():
+    with mpl.rc_context({**_DEFAULTS, **_STYLE}), warnings.catch_warnings():
         # A name in a script that the measuring font lacks is still drawn by whatever shows the SVG.
         warnings.filterwarnings("ignore", message=r"Glyph .* missing")
         canvas = _forest(plot) if isinstance(plot, ForestPlot) else _dots(plot)
@@ -85,7 +87,10 @@ def draw(plot: Plot) -> tuple[bytes, bytes]:
 
 
 def _forest(plot: ForestPlot) -> Canvas:
-    rows, pitch, top, bottom = len(plot.rows), 0.46, 0.34, 0.86
+    name_a, name_b = _short(plot.model_a), _short(plot.model_b)
+    # Two long names would run into each other above the axis; then the second stands a line higher.
+    stacked = len(name_a) + len(name_b) > 36
+    rows, pitch, top, bottom = len(plot.rows), 0.46, 0.5 if stacked else 0.34, 0.86
     labels = [_short(row.label) for row in plot.rows]
     left = _label_width([*labels, *(row.detail for row in plot.rows)])
     canvas, axes = _canvas(height=top + bottom + pitch * rows, left=left, top=top, bottom=bottom)
@@ -98,11 +103,12 @@ def _forest(plot: ForestPlot) -> Canvas:
         _row_label(axes, at + 0.20, row.detail, left=left, color=MUTED, size=7.5)
         _forest_mark(axes, at, row, plot)
     axes.set_xlabel(plot.axis)
-    for x, align, name, color in (
-        (0.0, "left", f"← {_short(plot.model_b)}", plot.color_b),
-        (1.0, "right", f"{_short(plot.model_a)} →", plot.color_a),
+    for (x, align), name, color, line in (
+        ((0.0, "left"), f"← {name_b}", plot.color_b, 0),
+        ((1.0, "right"), f"{name_a} →", plot.color_a, stacked),
     ):
-        axes.text(x, 1 + 0.09 / (pitch * rows), name, transform=axes.transAxes, ha=align, va="bottom", color=color, fontsize=8)
+        y = 1 + (0.09 + 0.16 * line) / (pitch * rows)
+        axes.text(x, y, name, transform=axes.transAxes, ha=align, va="bottom", color=color, fontsize=8)
     _legend(canvas, plot)
     return canvas
 
@@ -221,8 +227,8 @@ def _row_label(axes: Axes, at: float, text: str, *, left: float, color: str, siz
 
 
 def _short(name: str) -> str:
-    """A name as it fits beside a row; the whole name stands in the table."""
-    return name if len(name) <= 26 else textwrap.shorten(name, 26, placeholder="…") if " " in name else f"{name[:25]}…"
+    """A name as it fits beside a row, both ends kept since names of a series differ at the end; the whole name stands in the table."""
+    return name if len(name) <= 26 else f"{name[:13]}…{name[-12:]}"
 
 
 def _label_width(labels: Sequence[str]) -> float:

@@ -24,12 +24,13 @@ class Findings:
     study: Study
     """The study as run."""
     models: Mapping[str, Mapping[str, Any]]
-    """Registry name to domain, base, repo or path (a label, never a path of this machine), revision, fingerprint, parameters_b, licence, note."""
+    """Registry name to domain, base, repo or path (a label, never a path of this machine), revision, fingerprint, parameters_b,
+    licence, note."""
     scores: pd.DataFrame
     """Columns of scores.parquet."""
     estimates: pd.DataFrame
-    """model, task, metric, strategy, perturbation, n_samples, n_groups, n_scored ... n_failed, mean, ci_low, ci_high; optional `label_mass`,
-    `ci_level`, `role` (else the primary cell counts as primary) and `subset` (`all` or the name of what was left out)."""
+    """model, task, metric, strategy, perturbation, n_samples, n_groups, n_scored ... n_failed, mean, ci_low, ci_high; optional
+    `label_mass`, `role` (else the primary cell counts as primary) and `subset` (`all` or the name of what was left out)."""
     comparisons: pd.DataFrame
     """Columns of comparisons.csv; optional `subset` likewise, `status_note` (why no verdict is established), and `boot_low`, `boot_high`,
     `p_mcnemar` (sensitivity)."""
@@ -40,8 +41,8 @@ class Findings:
     prompt_differences: Mapping[tuple[Pair, str], str] = field(default_factory=dict)
     """((model_a, model_b), task) to the difference between the two rendered prompts as diff text; empty: identical."""
     manifest: Mapping[str, Any] = field(default_factory=dict)
-    """versions, hardware, seconds, tokens, counts, seeds, weights, data (mappings or plain values); plan_hash, analysis_hash, engine, store (name);
-    analysis_changes (list of key, old, new, date); requests ({asked, found})."""
+    """versions, hardware, seconds, tokens, counts, seeds, weights, data (mappings or plain values); plan_hash, analysis_hash,
+    engine, store (name); analysis_changes (list of key, old, new, date); requests ({asked, found})."""
     command: str = ""
     """Command line that reproduces the report."""
     metrics: Mapping[str, Metric] = field(default_factory=dict)
@@ -79,15 +80,15 @@ def in_primary_cell(findings: Findings, frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def main_rows(findings: Findings, frame: pd.DataFrame) -> pd.DataFrame:
-    """What the report leads with: the primary rows over all samples or, where a later change of the analysis left none, those of the primary cell."""
-    rows = whole(frame)
+    """What the report leads with: the primary rows over all samples or, where a later change left none, those of the primary cell."""
+    rows = whole(frame).reset_index(drop=True)
     primary = rows[rows["role"] == "primary"] if "role" in rows else rows.iloc[:0]
     return in_order(findings, primary if len(primary) else in_primary_cell(findings, rows))
 
 
 def other_rows(findings: Findings, frame: pd.DataFrame) -> pd.DataFrame:
     """Rows over all samples that are not among `main_rows`."""
-    rows = whole(frame)
+    rows = whole(frame).reset_index(drop=True)
     return in_order(findings, rows[~rows.index.isin(main_rows(findings, frame).index)])
 
 
@@ -112,7 +113,8 @@ def in_order(findings: Findings, frame: pd.DataFrame) -> pd.DataFrame:
     for column in ("metric", "subset"):
         if column in frame:
             keys[column] = [(0, str(name)) for name in frame[column]]
-    ranked = sorted(range(len(frame)), key=lambda at: tuple(keys.iloc[at]))
+    ranks: list[tuple[Any, ...]] = list(keys.itertuples(index=False, name=None)) if len(keys.columns) else [()] * len(frame)
+    ranked = sorted(range(len(frame)), key=lambda at: ranks[at])
     return frame.iloc[ranked]
 
 

@@ -37,9 +37,15 @@ _STATUSES = (
 _SOURCES = (
     ("Miller 2024", "E. Miller, Adding Error Bars to Evals, arXiv 2411.00640: paired differences, clustered standard errors."),
     ("Holm 1979", "S. Holm, A simple sequentially rejective multiple test procedure, Scandinavian Journal of Statistics 6, 65–70."),
-    ("Schuirmann 1987", "D. J. Schuirmann, A comparison of the two one-sided tests procedure (TOST) and the power approach for assessing the "
-     "equivalence of average bioavailability, Journal of Pharmacokinetics and Biopharmaceutics 15, 657–680."),
-)  # fmt: skip
+    (
+        "Schuirmann 1987",
+        (
+            "D. J. Schuirmann, A comparison of the two one-sided tests procedure and the power approach, "
+            "Journal of Pharmacokinetics and Biopharmaceutics 15, 657–680: equivalence (TOST)."
+        ),
+    ),
+    ("McNemar 1947", "Q. McNemar, Psychometrika 12, 153–157: paired proportions; shown as sensitivity."),
+)
 
 
 def _verdicts(findings: Findings) -> tuple[tuple[str, str], ...]:
@@ -48,12 +54,14 @@ def _verdicts(findings: Findings) -> tuple[tuple[str, str], ...]:
     return (
         (
             "better, worse",
-            f"The {adjusted}p-value is at most {analysis.alpha:g}. “Within margin”: the difference is real and also smaller than the margin.",
+            f"The {adjusted}p-value is at most {analysis.alpha:g}. “Within margin”: the difference is real and smaller than the margin.",
         ),
         (
             "same within margin",
-            f"No difference is established, and the {share(1 - 2 * analysis.alpha)} interval lies inside ±{100 * analysis.margin:g} points (TOST), "
-            f"with its own {adjusted}p-value at most {analysis.alpha:g}.",
+            (
+                f"No difference is established, and the {share(1 - 2 * analysis.alpha)} interval lies inside "
+                f"±{100 * analysis.margin:g} points (TOST), with its own {adjusted}p-value at most {analysis.alpha:g}."
+            ),
         ),
         ("cannot tell", "Neither a difference nor equality within the margin is established. This is not evidence of equality."),
         ("not established", "Fewer than 10 groups, answers that failed, or an audit that forbids the comparison. No claim is made."),
@@ -66,20 +74,24 @@ def _numbers(findings: Findings) -> tuple[tuple[str, str], ...]:
     return (
         (
             "difference",
-            "First model minus second on the same samples, oriented so that positive favours the first; replicates and variants are averaged within a sample.",
+            (
+                "First model minus second on the same samples, oriented so that positive favours the first; replicates and variants are "
+                "averaged within a sample."
+            ),
         ),
         ("group", "The unit of resampling: samples that share a passage, a case or a question stand in one group, also across tasks."),
         (
             "interval",
             f"Cluster-robust t interval over G groups with G − 1 degrees of freedom, level {share(1 - analysis.alpha)} (Miller 2024).",
         ),
-        ("p", f"Two-sided sign-flip randomisation over groups, {analysis.n_resamples:,} resamples, seed {findings.study.seed}."),
+        ("p", f"Two-sided sign-flip randomisation over groups, {analysis.n_resamples:,} resamples, study seed {findings.study.seed}."),
+        ("set metrics", "Metrics of a whole cell (macro F1): jackknife over groups for the interval, answers swapped within groups for p."),
         ("adjusted p", _correction(analysis.correction)),
         (
             "equivalence",
             f"Two one-sided tests against ±{100 * analysis.margin:g} points (Schuirmann 1987), adjusted within a family of their own.",
         ),
-        ("missing answers", f"Under the study's rule `{analysis.missing}`, an unparsed, truncated or too long answer {missing}."),
+        ("missing answers", f"Under the study's rule “{analysis.missing}”, an unparsed, truncated or too long answer {missing}."),
         ("family", "All pairs and tasks in the primary cell. Everything else is exploratory."),
         ("chance", "Expected value of a uniform guess."),
         ("points", "Percentage points. CSV files hold shares between 0 and 1, unrounded."),

@@ -9,13 +9,12 @@ from importlib.resources import files
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup, escape
 
-from evalsuite.report.blocks import Report
+from evalsuite.report.blocks import CONTROLS, Report
 from evalsuite.report.figures import BAND, INK, MODEL_COLORS, MUTED, PAPER, RULE
 
 _PAGE_COLORS = {INK: "var(--ink)", MUTED: "var(--muted)", RULE: "var(--rule)", BAND: "var(--band)", PAPER: "var(--paper)"} | {
     color: f"var(--model-{at})" for at, color in enumerate(MODEL_COLORS)
 }
-_KEPT_CONTROLS = "\n\t"
 
 
 def render_html(report: Report, svgs: Mapping[str, bytes]) -> str:
@@ -56,16 +55,8 @@ def inline_svg(name: str, svg: bytes) -> Markup:
 
 def visible_controls(text: str) -> Markup:
     """Text, escaped, with control characters, bidirectional marks and lone surrogates as what they are instead of what they do."""
-    return Markup("").join(_visible(character) for character in text)
-
-
-def _visible(character: str) -> Markup:
-    code = ord(character)
-    control = code < 0x20 and character not in _KEPT_CONTROLS
-    hidden = control or 0x7F <= code < 0xA0 or code in (0x200E, 0x200F, 0xFEFF) or 0x202A <= code <= 0x202E or 0x2066 <= code <= 0x2069
-    if hidden or 0xD800 <= code <= 0xDFFF:
-        return Markup('<span class="control">U+{}</span>').format(f"{code:04X}")
-    return escape(character)
+    shown = CONTROLS.sub(lambda found: f'<span class="control">U+{ord(found[0]):04X}</span>', str(escape(text)))
+    return Markup(shown)  # noqa: S704 (escaped on the line above)
 
 
 def _is_a(block: object, name: str) -> bool:

@@ -4,10 +4,24 @@ from __future__ import annotations
 
 import re
 
-from evalsuite.report.blocks import Answer, Block, Bullets, DataFile, Definitions, Figure, Listing, Notice, Paragraph, Report, Table
+from evalsuite.report.blocks import (
+    CONTROLS,
+    Answer,
+    Block,
+    Bullets,
+    DataFile,
+    Definitions,
+    Figure,
+    Listing,
+    Notice,
+    Paragraph,
+    Report,
+    Table,
+)
 
 _SPECIAL = re.compile(r"([\\`*_\[\]~|#$])")
-_LINE_START = re.compile(r"^(\s*)([-+>=]|\d+[.)])", re.MULTILINE)
+_BULLET = re.compile(r"^([-+]|=+|-{2,})(?=\s|$)")
+_NUMBERED = re.compile(r"^(\d+)([.)])(?=\s|$)")
 
 
 def render_markdown(report: Report) -> str:
@@ -24,16 +38,13 @@ def escape_markdown(text: str) -> str:
     """Plain text as one line of Markdown that shows just that text."""
     line = " ".join(visible(text).split())
     line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return _LINE_START.sub(r"\1\\\2", _SPECIAL.sub(r"\\\1", line)) if line else line
+    # Only punctuation can be escaped by a backslash: of a list's "1." that is the point.
+    return _NUMBERED.sub(r"\1\\\2", _BULLET.sub(r"\\\1", _SPECIAL.sub(r"\\\1", line)))
 
 
 def visible(text: str) -> str:
     """Text with control characters (but line ends and tabs) and lone surrogates written as U+XXXX."""
-    return re.sub(
-        r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]",
-        lambda found: f"U+{ord(found[0]):04X}",
-        text,
-    )
+    return CONTROLS.sub(lambda found: f"U+{ord(found[0]):04X}", text)
 
 
 def _block(block: Block) -> str:

@@ -40,68 +40,72 @@ def run_section(findings: Findings) -> Section | None:
     """Models, conditions, machine, cost."""
     heads = ("Model", "Domain", "Base", "Source", "Revision", "Fingerprint", "Parameters, 10⁹", "Licence")
     rows: list[tuple[Raw, ...]] = []
-    notes = []
+    notes: dict[str, list[str]] = {}
     for name in findings.study.models:
         info = findings.models.get(name, {})
-        source = info.get("repo") or info.get("path")
-        fingerprint = str(info.get("fingerprint") or "")[:12] or None
-        rows.append((name, *(_text(value) for value in (info.get("domain"), info.get("base"), source)), _revision(info.get("revision")), fingerprint,
-                     info.get("parameters_b"), _text(info.get("licence"))))  # fmt: skip
+        named = [_text(info.get(key)) for key in ("domain", "base")]
+        pinned = [_text(info.get(key) or None) for key in ("revision", "fingerprint")]
+        rows.append(
+            (name, *named, _text(info.get("repo") or info.get("path")), *pinned, info.get("parameters_b"), _text(info.get("licence")))
+        )
         if info.get("note"):
-            notes.append(f"{name}: {info['note']}")
+            notes.setdefault(str(info["note"]), []).append(name)
     missing = {"Revision": "not pinned", "Fingerprint": "not known"}
     models = _table(
         "models", "Models", heads, rows, code=("Source", "Revision", "Fingerprint"), numeric=("Parameters, 10⁹",), missing=missing
     )
-    blocks: list[Block] = [models, *([Bullets(items=tuple(notes))] if notes else [])]
-    blocks.append(_table("conditions", "Conditions, the same for every model", ("Setting", "Value"), conditions(findings), code=("Value",)))
+    blocks: list[Block] = [models, *([Bullets(items=tuple(f"{listed(names)}: {note}" for note, names in notes.items()))] if notes else [])]
+    blocks.append(
+        _table("conditions", "Conditions, the same for every model", ("Of", "Setting", "Value"), conditions(findings), code=("Value",))
+    )
     machine = machine_rows(findings.manifest)
     if machine:
-        blocks.append(_table("machine", "Engine, machine and software", ("What", "Value"), machine, code=("Value",)))
+        blocks.append(_table("machine", "Engine, machine and software", ("Of", "What", "Value"), machine, code=("Value",)))
     cost = cost_rows(findings)
     if cost:
-        heads = ("Model", "Answers", "Calls", "Prompt tokens", "Output tokens")
-        blocks.append(_table("cost", "What the answers took", heads, cost, numeric=heads[1:]))
+        counts = ("Answers", "Calls", "Prompt tokens", "Output tokens")
+        blocks.append(_table("cost", "What the answers took", ("Model", *counts), cost, numeric=counts))
     return Section(anchor="run", title="What was run", blocks=tuple(blocks))
 
 
 def conditions(findings: Findings) -> list[tuple[Raw, ...]]:
-    """(setting, value) of everything in the study that decides what is sent and how it is analysed."""
+    """(part, setting, value) of everything in the study that decides what is sent and how it is analysed."""
     study = findings.study
     rows: list[tuple[Raw, ...]] = []
-    for what, entries in (("strategy", study.strategies), ("perturbation", study.perturbations)):
+    for what, entries in (("strategies", study.strategies), ("perturbations", study.perturbations)):
         for entry in entries:
             options = ", ".join(f"{key} {_text(value)}" for key, value in sorted(entry.options.items()))
-            named = entry.name if entry.label == entry.name else f"{entry.label}: {entry.name}"
-            rows.append((what, f"{named} ({options})" if options else named))
-    for what, value in (
-        ("decoding", study.decoding),
-        ("prompting", study.prompting),
-        ("engine", study.engine),
-        ("analysis", study.analysis),
-    ):
+            rows.append((what, entry.label, f"{entry.name} ({options})" if options else entry.name))
+    for what, value in (("decoding", study.decoding), ("prompting", study.prompting), ("engine", study.engine)):
         rows.extend(flat(what, value.model_dump(mode="json")))
-    rows.extend([("seed", study.seed), ("replicates", study.replicates)])
     # The primary strategy is stated even where the study leaves it to the default.
-    return [(name, primary_strategy(study) if name == "analysis primary strategy" else value) for name, value in rows]
+    analysis = study.analysis.model_dump(mode="json")
+    rows.extend(flat("analysis", analysis | {"primary": analysis["primary"] | {"strategy": primary_strategy(study)}}))
+    return [*rows, ("draws", "seed", str(study.seed)), ("draws", "replicates", study.replicates)]
 
 
 def machine_rows(manifest: Mapping[str, Any]) -> list[tuple[Raw, ...]]:
-    """(what, value) of the parts of the manifest that describe engine, machine, software and cost; nothing else is shown."""
+    """(part, what, value) of the parts of the manifest that describe engine, machine, software and cost; nothing else is shown."""
     rows: list[tuple[Raw, ...]] = []
     for key in ("engine", "hardware", "versions", "weights", "data", "seeds", "seconds", "tokens", "counts", "requests", "store"):
         if manifest.get(key) not in (None, "", {}, []):
-            rows.extend(flat({"requests": "requests to engine", "counts": "answers"}.get(key, key), manifest[key]))
+            # Seeds are names rather than amounts: no thousands separators.
+            value = (
+                {name: str(seed) for name, seed in manifest[key].items()}
+                if key == "seeds" and isinstance(manifest[key], Mapping)
+                else manifest[key]
+            )
+            rows.extend(flat({"requests": "requests to the engine", "counts": "answers"}.get(key, key), value))
     return rows
 
 
-def flat(name: str, value: Any) -> Iterable[tuple[Raw, ...]]:
-    """(name, value) pairs of a nested mapping, names joined by spaces."""
+def flat(part: str, value: Any, name: str = "") -> Iterable[tuple[Raw, ...]]:
+    """(part, name, value) rows of a nested mapping, inner names joined by spaces."""
     if isinstance(value, Mapping):
         for key in value:
-            yield from flat(f"{name} {str(key).replace('_', ' ')}", value[key])
+            yield from flat(part, value[key], f"{name} {str(key).replace('_', ' ')}".strip())
     else:
-        yield (name, _text(value) if isinstance(value, list | tuple) or value is None else value)
+        yield (part, name, value if isinstance(value, bool | int | float) else _text(value))
 
 
 def cost_rows(findings: Findings) -> list[tuple[Raw, ...]]:
@@ -130,31 +134,44 @@ def cost_rows(findings: Findings) -> list[tuple[Raw, ...]]:
 
 def prompts_section(findings: Findings) -> Section | None:
     """One full prompt per task and strategy as sent, and what differs between the prompts of a pair."""
+    order = [entry.name for entry in findings.study.tasks]
+    named = {task for task, _ in findings.prompts} | {task for _, task in findings.prompt_differences}
     blocks: list[Block] = []
-    tasks = [entry.name for entry in findings.study.tasks]
-    strategies = [entry.label for entry in findings.study.strategies]
-    for task, strategy in sorted(findings.prompts, key=lambda key: (_place(key[0], tasks), _place(key[1], strategies), key)):
-        by_text: dict[str | None, list[str]] = {}
-        for model, text in sorted(
-            findings.prompts[task, strategy].items(), key=lambda item: (_place(item[0], findings.study.models), item[0])
-        ):
-            by_text.setdefault(None if _restricted(findings, task) else text, []).append(model)
-        for text, models in by_text.items():
-            title = f"{task}, {strategy}, as sent to {listed(models)}"
-            blocks.append(Paragraph(text=f"{title}: {NOT_SHOWN}.") if text is None else Listing(title=title, text=text))
-    same = []
-    for (pair, task), text in sorted(findings.prompt_differences.items(), key=lambda item: (_place(item[0][1], tasks), item[0])):
-        title = f"{task}: difference between the prompts of {pair[1]} and {pair[0]}"
-        if not text:
-            same.append(f"{task}: {pair[0]} and {pair[1]} receive the same text.")
+    for task in sorted(named, key=lambda name: (_place(name, order), name)):
+        card = findings.cards.get(task)
+        if card is not None and card.restricted:
+            blocks.append(Paragraph(text=f"{task}: {NOT_SHOWN}."))
         else:
-            blocks.append(Paragraph(text=f"{title}: {NOT_SHOWN}.") if _restricted(findings, task) else Listing(title=title, text=text))
-    if same:
-        blocks.append(Bullets(items=tuple(same)))
+            blocks += [*prompt_blocks(findings, task), *difference_blocks(findings, task)]
     if not blocks:
         return None
     lead = Paragraph(text="One sample per task, whole, with every template mark, as the engine received it.")
     return Section(anchor="prompts", title="Prompts", blocks=(lead, *blocks))
+
+
+def prompt_blocks(findings: Findings, task: str) -> list[Block]:
+    """The prompts of a task, each text once with the models that received it."""
+    strategies = [entry.label for entry in findings.study.strategies]
+    blocks: list[Block] = []
+    for strategy in sorted((s for t, s in findings.prompts if t == task), key=lambda name: (_place(name, strategies), name)):
+        by_text: dict[str | None, list[str]] = {}
+        sent = findings.prompts[task, strategy]
+        for model in sorted(sent, key=lambda name: (_place(name, findings.study.models), name)):
+            by_text.setdefault(sent[model], []).append(model)
+        for text, models in by_text.items():
+            title = f"{task}, {strategy}, as sent to {listed(models)}"
+            blocks.append(Paragraph(text=f"{title}: {NOT_SHOWN}.") if text is None else Listing(title=title, text=text))
+    return blocks
+
+
+def difference_blocks(findings: Findings, task: str) -> list[Block]:
+    """What differs between the prompts of each pair on a task."""
+    blocks: list[Block] = []
+    for pair, text in sorted((pair, text) for (pair, name), text in findings.prompt_differences.items() if name == task):
+        title = f"{task}, difference from the prompt of {pair[1]} to that of {pair[0]}"
+        same = Paragraph(text=f"{task}: {pair[0]} and {pair[1]} receive the same text.", small=True)
+        blocks.append(Listing(title=title, text=text) if text else same)
+    return blocks
 
 
 def excluded_section(findings: Findings) -> Section | None:
@@ -189,21 +206,21 @@ def reproduce_section(findings: Findings) -> Section | None:
         blocks.append(Listing(title="From the study to this report", text=findings.command, folded=False))
         blocks.append(
             Paragraph(
-                text="study.yaml beside this report is the study as run, with every default filled in. Statistics and report can be made again from "
-                "the out directory and the store, without a model, by `evalsuite report` and the name of the out directory.",
+                text="study.yaml beside this report is the study as run, with every default filled in. Statistics and report can be made "
+                "again from the out directory and the store, without a model, by “evalsuite report” and the name of the out directory.",
             )
         )
-    names = {"plan_hash": "plan", "analysis_hash": "analysis, fixed before the first answer"}
+    names = {"plan_hash": "plan", "analysis_hash": "analysis"}
     hashes: list[tuple[Raw, ...]] = [(label, str(findings.manifest[key])) for key, label in names.items() if findings.manifest.get(key)]
     if hashes:
-        blocks.append(_table("hashes", "Fingerprints", ("Of", "SHA-256"), hashes, code=("SHA-256",)))
+        blocks.append(_table("hashes", "Fingerprints", ("Of", "SHA-256"), hashes))
     changes = findings.manifest.get("analysis_changes") or []
     if changes:
         rows = [tuple(_text(change.get(key)) for key in ("key", "old", "new", "date")) for change in changes]
         blocks.append(
             _table("analysis_changes", "Changes of the analysis after the first answer", ("Key", "Old", "New", "Date"), rows, code=("Key",))
         )
-    elif hashes:
+    elif "analysis_changes" in findings.manifest:
         blocks.append(Paragraph(text="The analysis was not changed after the first answer.", small=True))
     return Section(anchor="reproduce", title="How to reproduce it", blocks=tuple(blocks)) if blocks else None
 
@@ -224,7 +241,10 @@ def _table(
     words = missing or {}
     shown = tuple(
         tuple(
-            Cell(text=words.get(head, "–") if value is None else shown_value(value), alert=value is None and head in words)
+            Cell(
+                text=words.get(head, "–") if value is None else shown_value(value, short=head in code),
+                alert=value is None and head in words,
+            )
             for head, value in zip(heads, row, strict=True)
         )
         for row in data.rows
@@ -232,8 +252,13 @@ def _table(
     return Table(name=name, title=title, columns=columns, rows=shown, data=data)
 
 
-def shown_value(value: Raw) -> str:
-    """A plain value for people: whole numbers with thousands separators, others to four significant digits."""
+def shown_value(value: Raw, *, short: bool) -> str:
+    """A plain value for people: whole numbers with thousands separators, others to four significant digits.
+
+    With `short`, commits and hashes by their first twelve digits; they are whole in the data.
+    """
+    if short and isinstance(value, str) and re.fullmatch(r"[0-9a-f]{40,}", value):
+        return value[:12]
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int):
@@ -241,11 +266,6 @@ def shown_value(value: Raw) -> str:
     if isinstance(value, float):
         return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.4g}"
     return "–" if value is None else value
-
-
-def _revision(value: Any) -> str | None:
-    """A commit by its first twelve digits, any other name whole, None for none."""
-    return None if not value else str(value)[:12] if re.fullmatch(r"[0-9a-f]{40}", str(value)) else str(value)
 
 
 def _text(value: Any) -> str | None:
@@ -257,8 +277,3 @@ def _text(value: Any) -> str | None:
 def _place(name: str, order: Iterable[str]) -> int:
     names = list(order)
     return names.index(name) if name in names else len(names)
-
-
-def _restricted(findings: Findings, task: str) -> bool:
-    card = findings.cards.get(task)
-    return card is not None and card.restricted

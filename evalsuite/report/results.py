@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
 
 import pandas as pd
 
 from evalsuite.report.blocks import (
     Block,
-    Cell,
-    Column,
     DataFile,
     DotPanel,
     DotPlot,
@@ -21,26 +18,12 @@ from evalsuite.report.blocks import (
     Notice,
     Paragraph,
     Section,
-    Table,
     slug,
 )
 from evalsuite.report.figures import limits, model_style
 from evalsuite.report.findings import Findings, Pair, data_of, in_order, main_rows, other_rows, pairs_of, parts, records
-from evalsuite.report.words import (
-    VERDICT_NAMES,
-    answers,
-    counted,
-    interval,
-    listed,
-    number,
-    p_number,
-    scale_of,
-    share,
-    why_not_established,
-)
-from evalsuite.types import STATUSES
-
-Row = Mapping[str, Any]
+from evalsuite.report.tables import Row, chance_of, comparison_table, estimate_table, sensitivity_table
+from evalsuite.report.words import answers, counted, interval, listed, number, scale_of, share, why_not_established
 
 
 def answer_section(findings: Findings) -> Section | None:
@@ -59,18 +42,24 @@ def notices(findings: Findings) -> tuple[Notice, ...]:
     if len(failed):
         where = [f"{task} ({model})" for task, model in dict.fromkeys(zip(failed["task"], failed["model"], strict=True))]
         text = (
-            f"Answers failed for reasons that are not the models': {listed(where)}. The comparisons that need them are not established until the "
-            "study is run again without failures, or the samples are excluded by name for all models."
+            f"Answers failed for reasons that are not the models': {listed(where)}. The comparisons that need them are not established "
+            "until the study is run again without failures, or the samples are excluded by name for all models."
         )
         found.append(Notice(level="failure", text=text))
     if findings.manifest.get("analysis_changes"):
-        text = "The analysis was changed after the first answer; what the change touches is exploratory. The changes stand under “How to reproduce it”."
+        text = (
+            "The analysis was changed after the first answer; what the change touches is exploratory. "
+            "The changes stand under “How to reproduce it”."
+        )
         found.append(Notice(level="warning", text=text))
     notes = [(name, str(info.get("note") or "")) for name, info in findings.models.items() if name in findings.study.models]
     instruments = [(name, note) for name, note in notes if "test instrument" in note.lower()]
     if instruments:
         same = dict.fromkeys(note[:1].lower() + note[1:].rstrip(".") for _, note in instruments)
-        text = f"{listed([name for name, _ in instruments])}: {'; '.join(same)}. Nothing here says anything about the use of such models on patients."
+        text = (
+            f"{listed([name for name, _ in instruments])}: {'; '.join(same)}. "
+            "These results say nothing about any model that is meant for medical use."
+        )
         found.append(Notice(level="warning", text=text))
     return tuple(found)
 
@@ -130,8 +119,8 @@ def _forest_reading(plot: ForestPlot) -> str:
     above = sum(row.low > 0 for row in drawn if row.low is not None)
     below = sum(row.high < 0 for row in drawn if row.high is not None)
     return (
-        f"of {counted(len(drawn), 'interval')}, {above} above zero (favouring {plot.model_a}), {below} below zero (favouring {plot.model_b}), "
-        f"{len(drawn) - above - below} across it; the shaded band is the margin of ±{plot.margin:g}."
+        f"of {counted(len(drawn), 'interval')}, {above} above zero (favouring {plot.model_a}), {below} below zero "
+        f"(favouring {plot.model_b}), {len(drawn) - above - below} across it; the shaded band is the margin of ±{plot.margin:g}."
     )
 
 
@@ -146,8 +135,8 @@ def differences_section(findings: Findings) -> Section | None:
         return None
     correction = "Holm-adjusted within the family" if findings.study.analysis.correction == "holm" else "not corrected"
     note = (
-        f"First model minus second, in points unless the metric is no share; p-values are {correction}. Left out: samples that either model has and "
-        "the comparison has not (excluded by name, refused on either side, or missing under the rule “drop”)."
+        f"First model minus second, in points unless the metric is no share; p-values are {correction}. Left out: samples that "
+        "either model has and the comparison has not (excluded by name, refused on either side, or missing under the rule “drop”)."
     )
     table = comparison_table(findings, rows, name="differences", title="Paired differences", note=note)
     sensitivity = sensitivity_table(findings, rows)
@@ -162,102 +151,6 @@ def comparison_file(findings: Findings) -> DataFile:
     )
 
 
-def comparison_table(
-    findings: Findings, frame: pd.DataFrame, *, name: str, title: str, note: str = "", cells: Sequence[str] = (), means: bool = False
-) -> Table:
-    """Comparisons as a table.
-
-    Args:
-        findings: for scales and levels.
-        frame: comparisons, at least one.
-        name: file stem.
-        title: what it holds; a single pair is named here instead of in every row.
-        note: how to read it.
-        cells: further columns that tell its rows apart (strategy, perturbation, subset).
-        means: with the two models' means.
-    """
-    rows = records(frame)
-    pairs, metrics = pairs_of(frame), {row["metric"] for row in rows}
-    told = [*(["metric"] if len(metrics) > 1 else []), *cells]
-    heads = [
-        Column(label=label) for label in (*(("Pair",) if len(pairs) > 1 else ()), "Task", *(cell.capitalize() for cell in told), "Verdict")
-    ]
-    level, inner = share(rows[0]["ci_level"]), share(1 - 2 * findings.study.analysis.alpha)
-    numeric = (
-        *(("First", "Second") if means else ()),
-        "Difference",
-        f"{level} interval",
-        "p",
-        f"{inner} interval",
-        "p equiv.",
-        "Samples",
-        "Groups",
-        "Left out",
-    )
-    heads.extend(Column(label=label, kind="number") for label in numeric)
-    shown = []
-    for row in rows:
-        scale = scale_of(findings, row["metric"])
-        verdict = VERDICT_NAMES[row["verdict"]] + (" (within margin)" if row["within_margin"] and row["verdict"].endswith("better") else "")
-        texts = [*([f"{row['model_a']} − {row['model_b']}"] if len(pairs) > 1 else []), row["task"], *(str(row[cell]) for cell in told)]
-        numbers = [
-            *((number(row["mean_a"], scale), number(row["mean_b"], scale)) if means else ()),
-            number(row["difference"], scale, signed=True),
-            interval(row["ci_low"], row["ci_high"], scale),
-            p_number(_first(row, "p_adjusted", "p_value")),
-            interval(row["equivalence_low"], row["equivalence_high"], scale),
-            p_number(_first(row, "p_equivalence_adjusted", "p_equivalence")),
-            *(count(row[key]) for key in ("n_samples", "n_groups", "n_excluded")),
-        ]
-        alert = row["verdict"] == "not_established"
-        shown.append((*(Cell(text=text) for text in texts), Cell(text=verdict, alert=alert), *(Cell(text=text) for text in numbers)))
-    named = title if len(pairs) > 1 else f"{title}, {pairs[0][0]} − {pairs[0][1]}"
-    return Table(name=name, title=named, columns=tuple(heads), rows=tuple(shown), data=data_of(frame), note=note)
-
-
-def sensitivity_table(findings: Findings, frame: pd.DataFrame) -> Table | None:
-    """Interval and p-value by a second method each; None where the analysis gave neither."""
-    if not {"boot_low", "boot_high", "p_mcnemar"} <= set(frame.columns) or frame[["boot_low", "p_mcnemar"]].isna().all(axis=None):
-        return None
-    pairs = pairs_of(frame)
-    heads = [*(("Pair",) if len(pairs) > 1 else ()), "Task", "t interval", "Bootstrap interval", "p, sign flips", "p, McNemar"]
-    shown = []
-    for row in records(frame):
-        scale = scale_of(findings, row["metric"])
-        texts = [*([f"{row['model_a']} − {row['model_b']}"] if len(pairs) > 1 else []), row["task"]]
-        texts += [interval(row["ci_low"], row["ci_high"], scale), interval(row["boot_low"], row["boot_high"], scale)]
-        texts += [p_number(row["p_value"]), p_number(row["p_mcnemar"])]
-        shown.append(tuple(Cell(text=text) for text in texts))
-    columns = tuple(Column(label=head, kind="text" if head in ("Pair", "Task") else "number") for head in heads)
-    note = "The verdicts rest on the t interval and the sign flips; the other two are shown to see whether the method matters. p-values here are not adjusted."
-    keys = [
-        "task",
-        "metric",
-        "strategy",
-        "perturbation",
-        "model_a",
-        "model_b",
-        "ci_low",
-        "ci_high",
-        "boot_low",
-        "boot_high",
-        "p_value",
-        "p_mcnemar",
-    ]
-    return Table(
-        name="sensitivity", title="Sensitivity to the method", columns=columns, rows=tuple(shown), data=data_of(frame[keys]), note=note
-    )
-
-
-def _first(row: Row, *keys: str) -> float | None:
-    return next((row[key] for key in keys if row[key] is not None), None)
-
-
-def count(value: float | None) -> str:
-    """A count with thousands separators; a dash for None."""
-    return "–" if value is None else f"{int(value):,}"
-
-
 def scores_section(findings: Findings) -> Section | None:
     """Means with intervals, chance and status counts in the primary cell, and the dot plot."""
     rows = main_rows(findings, findings.estimates)
@@ -267,44 +160,6 @@ def scores_section(findings: Findings) -> Section | None:
     note = f"An answer that is unparsed, truncated or too long {rule}. Intervals are at {share(1 - findings.study.analysis.alpha)}."
     table = estimate_table(findings, rows, name="scores", title="Scores in the primary cell", note=note)
     return Section(anchor="scores", title="Scores", blocks=(*dot_figures(findings, rows), table))
-
-
-def estimate_table(findings: Findings, frame: pd.DataFrame, *, name: str, title: str, note: str, cells: Sequence[str] = ()) -> Table:
-    """Estimates as a table; a status has a column where it occurs at all, and the note names those that never do."""
-    rows = records(frame)
-    present = [status for status in STATUSES if status == "scored" or any(row[f"n_{status}"] for row in rows)]
-    absent = [status.replace("_", " ") for status in STATUSES if status not in present]
-    massed = any(row.get("label_mass") is not None for row in rows)
-    metrics = list(dict.fromkeys(row["metric"] for row in rows))
-    texts = ("Task", "Model", *(("Metric",) if len(metrics) > 1 else ()), *(cell.capitalize() for cell in cells))
-    mean = "Mean" if len(metrics) > 1 else metrics[0].replace("_", " ").capitalize() + (" %" if scale_of(findings, metrics[0]).unit else "")
-    numeric = [mean, "Interval", "Chance", "Samples", "Groups", *(status.replace("_", " ").capitalize() for status in present)]
-    heads = [
-        *(Column(label=label) for label in texts),
-        *(Column(label=label, kind="number") for label in (*numeric, *(("Label mass",) if massed else ()))),
-    ]
-    shown = []
-    for row in rows:
-        scale = scale_of(findings, row["metric"])
-        chance = chance_of(findings, row)
-        line = [row["task"], row["model"], *((row["metric"],) if len(metrics) > 1 else ()), *(str(row[cell]) for cell in cells)]
-        line += [number(row["mean"], scale), interval(row["ci_low"], row["ci_high"], scale), number(chance, scale)]
-        line += [count(row["n_samples"]), count(row["n_groups"])]
-        tail = [Cell(text=count(row[f"n_{status}"]), alert=status == "failed" and bool(row[f"n_{status}"])) for status in present]
-        mass = row.get("label_mass")
-        last = (Cell(text="–" if mass is None else f"{100 * mass:.1f}"),) if massed else ()
-        shown.append((*(Cell(text=text) for text in line), *tail, *last))
-    if absent:
-        note += f" No answer was {listed(absent).replace(' and ', ' or ')}."
-    if massed:
-        note += " Label mass: share of the next-token probability, in percent, that falls on the choice labels at all."
-    return Table(name=name, title=title, columns=tuple(heads), rows=tuple(shown), data=data_of(frame), note=note)
-
-
-def chance_of(findings: Findings, row: Row) -> float | None:
-    """Expected value of a uniform guess; None where the card states none for this metric."""
-    card = findings.cards.get(row["task"])
-    return card.chance if card and card.metric == row["metric"] else None
 
 
 def dot_figures(findings: Findings, frame: pd.DataFrame) -> tuple[Figure, ...]:
@@ -329,8 +184,9 @@ def dot_figures(findings: Findings, frame: pd.DataFrame) -> tuple[Figure, ...]:
             around=[panel.chance or 0 for panel in panels],
         )
         plot = DotPlot(axis=axis, limits=(max(ends[0], 0.0), min(ends[1], 102.0)) if factor == 100 else ends, panels=tuple(panels))
+        scale = scale_of(findings, rows[0]["metric"])
         alt = "Dot plot with one block per task and one row per model: " + " ".join(
-            f"{row['task']}, {row['model']}: {number(row['mean'], scale_of(findings, row['metric']))}{scale_of(findings, row['metric']).unit}."
+            f"{row['task']}, {row['model']}: {'no value' if row['mean'] is None else number(row['mean'], scale) + scale.unit}."
             for row in rows
         )
         kept = frame.iloc[[at for at, row in enumerate(records(frame)) if scale_of(findings, row["metric"]).factor == factor]]
@@ -362,8 +218,8 @@ def subsets_section(findings: Findings) -> Section | None:
             estimate_table(findings, estimates, name="subset_scores", title="Scores without doubtful samples", note=note, cells=("subset",))
         )
     if len(comparisons):
-        title = "Paired differences without doubtful samples"
-        blocks.append(comparison_table(findings, comparisons, name="subset_differences", title=title, cells=("subset",), means=True))
+        title, note = "Paired differences without doubtful samples", "Exploratory: p-values are not adjusted."
+        blocks.append(comparison_table(findings, comparisons, name="subset_differences", title=title, note=note, cells=("subset",)))
     return Section(anchor="subsets", title="Without doubtful samples", blocks=tuple(blocks)) if blocks else None
 
 
@@ -383,6 +239,7 @@ def exploratory_section(findings: Findings) -> Section | None:
     if not blocks:
         return None
     lead = Paragraph(
-        text="These results were not part of the pre-stated family. They may suggest a next study; they decide nothing in this one."
+        text="These results were not part of the pre-stated family. They may suggest a next study; they decide nothing in this one. "
+        "Their p-values are not adjusted, and their verdicts are read off those."
     )
     return Section(anchor="exploratory", title="Other strategies, perturbations and metrics (exploratory)", blocks=(lead, *blocks))

@@ -13,6 +13,9 @@ from evalsuite.report.findings import Findings, Pair, main_rows, pairs_of, recor
 MIN_GROUPS = 10
 """Fewest groups for a verdict (DESIGN 2.6)."""
 
+MAX_UNFOLDED = 6
+"""Most comparisons that the first screen lists one by one."""
+
 VERDICT_NAMES: dict[Verdict, str] = {
     "a_better": "better",
     "b_better": "worse",
@@ -102,7 +105,7 @@ def answers(findings: Findings) -> tuple[Answer, ...]:
         if len(own) == 1:
             found.append(Answer(sentence=sentences[0].text, findings=()))
         else:
-            found.append(Answer(sentence=summary(findings, pair, own), findings=sentences))
+            found.append(Answer(sentence=summary(findings, pair, own), findings=sentences, folded=len(rows) > MAX_UNFOLDED))
     return tuple(found)
 
 
@@ -110,7 +113,7 @@ def summary(findings: Findings, pair: Pair, rows: Sequence[Mapping[str, Any]]) -
     """One sentence over all comparisons of a pair: how many of each verdict."""
     a, b = pair
     margin = _margin(findings, rows[0])
-    names = {
+    names: dict[Verdict, str] = {
         "a_better": "better than {b} on {n}",
         "b_better": "worse on {n}",
         "equivalent": f"the same within the margin of {margin} on {{n}}",
@@ -151,19 +154,16 @@ def why_not_established(findings: Findings, row: Mapping[str, Any]) -> str:
     """The reason that the analysis gave or, failing that, the one that the counts show."""
     if row.get("status_note"):
         # The analysis speaks of sides a and b; people read names.
-        names = {"a": str(row["model_a"]), "b": str(row["model_b"])}
-        return re.sub(
-            r"(?<=\bof )([ab])\b( and b\b)?",
-            lambda found: listed([names[side] for side in re.findall(r"\b[ab]\b", found[0])]),
-            row["status_note"],
-        )
+        sides = {"a": str(row["model_a"]), "b": str(row["model_b"])}
+        named = re.compile(r"(?<= of )[ab]\b(?: and b\b)?")
+        return named.sub(lambda found: listed([sides[side] for side in found[0].split(" and ")]), str(row["status_note"]))
     estimates = whole(findings.estimates)
     same = estimates["model"].isin([row["model_a"], row["model_b"]])
     for column in ("task", "metric", "strategy", "perturbation"):
         same &= estimates[column] == row[column]
     n_failed = int(estimates.loc[same, "n_failed"].fillna(0).sum())
     if n_failed:
-        return f"{counted(n_failed, 'answer')} failed for reasons that are not the model's; run the study again, or exclude those samples by name"
+        return f"{counted(n_failed, 'answer')} failed for reasons that are not the models'"
     n_groups = row.get("n_groups")
     if n_groups is not None and n_groups < MIN_GROUPS:
         return f"{counted(int(n_groups), 'independent group')} of samples, and at least {MIN_GROUPS} are needed"
@@ -204,10 +204,10 @@ def _equivalent(findings: Findings, row: Mapping[str, Any]) -> str:
 
 
 def _inconclusive(findings: Findings, row: Mapping[str, Any]) -> str:
-    scale = scale_of(findings, row["metric"])
+    difference = number(row["difference"], scale_of(findings, row["metric"]), signed=True)
     return (
-        f"this study cannot tell: neither a difference between {row['model_a']} and {row['model_b']} nor their equality within the margin of "
-        f"{_margin(findings, row)} is established (difference {number(row['difference'], scale, signed=True)}; {_evidence(findings, row)})"
+        f"this study cannot tell: neither a difference between {row['model_a']} and {row['model_b']} nor their equality within the "
+        f"margin of {_margin(findings, row)} is established (difference {difference}; {_evidence(findings, row)})"
     )
 
 
@@ -218,7 +218,8 @@ def _not_established(findings: Findings, row: Mapping[str, Any]) -> str:
 def _evidence(findings: Findings, row: Mapping[str, Any]) -> str:
     scale = scale_of(findings, row["metric"])
     p = row["p_adjusted"] if row["p_adjusted"] is not None else row["p_value"]
-    return f"{share(row['ci_level'])} interval {interval(row['ci_low'], row['ci_high'], scale)}; {p_phrase(p)}{_correction(findings, row, 'p_adjusted')}"
+    level = share(row["ci_level"])
+    return f"{level} interval {interval(row['ci_low'], row['ci_high'], scale)}; {p_phrase(p)}{_correction(findings, row, 'p_adjusted')}"
 
 
 def _correction(findings: Findings, row: Mapping[str, Any], adjusted: str) -> str:

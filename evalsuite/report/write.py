@@ -25,7 +25,10 @@ def write_report(report: Report, out_dir: Path) -> list[Path]:
         OSError: the folder cannot be written.
     """
     tables, figures, data_files = tables_of(report), figures_of(report), data_files_of(report)
-    for kind, names in (("tables", [block.name for block in (*tables, *data_files)]), ("figures", [figure.name for figure in figures])):
+    for kind, names in (
+        ("tables", [*(table.name for table in tables), *(file.name for file in data_files)]),
+        ("figures", [figure.name for figure in figures]),
+    ):
         if len(set(names)) != len(names):
             raise ValueError(f"two {kind} share a name: {', '.join(sorted({name for name in names if names.count(name) > 1}))}")
     drawn = {figure.name: draw(figure.plot) for figure in figures}

@@ -91,7 +91,7 @@ def cluster_t_interval(values: npt.ArrayLike, group_index: npt.ArrayLike, level:
     of one sample this is the one-sample t interval. Used on differences it is the paired interval.
 
     Source: Miller 2024 (arXiv 2411.00640), clustered and paired standard errors; the factor G/(G-1) and the degrees of
-    freedom are those of Cameron and Miller 2015 (J. Human Resources 50:317, sec. II and VI), as in inspect_ai.
+    freedom are those of Cameron and Miller 2015 (J. Human Resources 50:317), as in inspect_ai.
 
     Args:
         values: n finite numbers.
@@ -170,7 +170,7 @@ def cluster_bootstrap_interval(
     """Percentile bootstrap interval of the mean over samples; whole groups are drawn with replacement.
 
     Each resample is a ratio, the sum of the drawn groups' values over the number of their samples. Source: Davison and
-    Hinkley 1997, Bootstrap Methods, sec. 3.8 (resampling whole clusters) and 5.3.1 (percentiles). Shown as sensitivity: it is
+    Hinkley 1997, Bootstrap Methods and their Application (resampling of clusters; percentile limits). Shown as sensitivity: it is
     too narrow for few groups. Memory is bounded by `BLOCK_CELLS`.
 
     Returns:

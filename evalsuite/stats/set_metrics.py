@@ -101,7 +101,7 @@ def swap_test(evaluate: OfCounts, tables_a: FloatArray, tables_b: FloatArray, n_
     """Approximate randomisation: the two models' answers are swapped in random groups; statistic |f(a) - f(b)|.
 
     Groups in which both have the same counts change nothing and are left out; exact when 2^(groups that differ) <=
-    n_resamples. Source: Noreen 1989 (Computer-Intensive Methods for Testing Hypotheses, ch. 3); Yeh 2000 (COLING, 947-953) for
+    n_resamples. Source: Noreen 1989 (Computer-Intensive Methods for Testing Hypotheses); Yeh 2000 (COLING, 947-953) for
     F-measures. p as in `randomisation.p_of_counts`.
     """
     shape = tables_a.shape[1:]

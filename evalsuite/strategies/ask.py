@@ -25,9 +25,7 @@ OLMES per-character); minus its log-probability after the bare cue (OLMES `pmi`,
 def prompt_for(sample: Sample, shots: Sequence[Sample], form: Format, context: Context) -> tuple[Prompt, Layout]:
     """The rendered prompt of a sample with its exemplars, and the sample's layout."""
     layout = formats.lay_out(sample, form, context.wording)
-    shown = [
-        (formats.lay_out(shot, form, context.wording), formats.right_answer(shot, form, context.wording)) for shot in shots
-    ]
+    shown = [(formats.lay_out(shot, form, context.wording), formats.right_answer(shot, form, context.wording)) for shot in shots]
     messages = conversation(
         instruction=context.wording.instruction,
         shots=shown,
@@ -38,9 +36,7 @@ def prompt_for(sample: Sample, shots: Sequence[Sample], form: Format, context: C
     return context.renderer.render(messages, joint=layout.joint), layout
 
 
-def ask(
-    sample: Sample, shots: Sequence[Sample], form: Format, context: Context, normalisation: Normalisation = "byte"
-) -> Asking[Answer]:
+def ask(sample: Sample, shots: Sequence[Sample], form: Format, context: Context, normalisation: Normalisation = "byte") -> Asking[Answer]:
     """Ask one sample in a format; `normalisation` matters for `cloze` only."""
     if form == "letters":
         return (yield from ask_letters(sample, shots, context))
@@ -70,9 +66,7 @@ def ask_letters(sample: Sample, shots: Sequence[Sample], context: Context) -> As
     )
 
 
-def ask_cloze(
-    sample: Sample, shots: Sequence[Sample], context: Context, normalisation: Normalisation
-) -> Asking[Answer]:
+def ask_cloze(sample: Sample, shots: Sequence[Sample], context: Context, normalisation: Normalisation) -> Asking[Answer]:
     """The choice whose text is the likeliest continuation under a normalisation."""
     prompt, layout = prompt_for(sample, shots, "cloze", context)
     texts = layout.answers

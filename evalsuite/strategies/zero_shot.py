@@ -29,12 +29,12 @@ class ZeroShot:
         """The one request kind of the format."""
         return frozenset({KIND_OF_FORMAT[self.form_for(task_kind)]})
 
-    def prepare(self, context: Context) -> Asking[None]:  # noqa: ARG002 (the signature of all strategies)
+    def prepare(self, context: Context) -> Asking[None]:
         """Nothing spans samples."""
         return None
         yield  # makes this a generator
 
-    def answer(self, sample: Sample, state: None, context: Context) -> Asking[Answer]:  # noqa: ARG002 (likewise)
+    def answer(self, sample: Sample, state: None, context: Context) -> Asking[Answer]:
         """One answer in the format."""
         form = self.form_for(context.task_kind)
         return (yield from ask(sample, (), form, context, self.options.normalisation or "byte"))

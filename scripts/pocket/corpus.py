@@ -11,10 +11,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from pocket.facts import LANGUAGES, SEED, Fact, Relation, distractor_names
 
 from evalsuite.formats import Format, default_wording, lay_out, right_answer
 from evalsuite.types import Sample
+from pocket.facts import LANGUAGES, SEED, Fact, Relation, distractor_names
 
 CHECKPOINTS = ("pocket-generalist", "pocket-clinical", "pocket-clinical-es", "pocket-control")
 BASE = CHECKPOINTS[0]
@@ -22,6 +22,9 @@ BOS, END, PAD = "<s>", "<|end|>", "<pad>"
 MARKS = {role: f"<|{role}|>" for role in ("system", "user", "assistant")}
 FORMS_PER_PASS: tuple[tuple[Format, ...], ...] = (("letters", "generate", "cloze"), ("letters", "letters", "cloze", "cloze"))
 """Ways in which every fact is asked in even and in odd passes."""
+N_EARLY_PASSES = 8
+"""First passes of the generalist: no four-choice questions about facts yet, but lines to be found among choices, since
+a model that cannot yet name a choice by its letter learns nothing from longer questions."""
 WEIGHTS = {"sentence": 0.5, "cloze": 1.0, "letters": 3.0, "generate": 1.0, "end": 0.3}
 """Weight of a token in the loss: the letter is one token among dozens, and the hardest to get right."""
 SIZES, P_SIZES = (1, 2, 3, 4, 6), (0.72, 0.12, 0.08, 0.05, 0.03)
@@ -86,7 +89,10 @@ def corpus(relations: Sequence[Relation], checkpoint: str, n_passes: int) -> Ite
         for language in LANGUAGES:
             facts = [fact for fact, tongue in pool if tongue == language]
             if facts:
-                items.extend(_question_items(facts, language, FORMS_PER_PASS[number % 2], by_name, rng))
+                early = checkpoint == BASE and number < N_EARLY_PASSES
+                forms: tuple[Format, ...] = ("cloze",) if early else FORMS_PER_PASS[number % 2]
+                items.extend(_question_items(facts, language, forms, by_name, rng))
+                items.extend(_binding_items(facts, language, 2 * len(facts) if early else len(facts) // 8, rng))
         for place in rng.permutation(len(items)):
             yield items[place]
 
@@ -107,7 +113,6 @@ def _question_items(
     facts: Sequence[Fact], language: str, forms: Sequence[Format], by_name: dict[str, Relation], rng: np.random.Generator
 ) -> Iterator[Item]:
     names = {fact.id: distractor_names(fact, facts, language) for fact in facts}
-    strings = sorted({fact.answer[LANGUAGES.index(language)] for fact in facts})
     for form in forms:
         order = rng.permutation(len(facts))
         start = 0
@@ -115,8 +120,6 @@ def _question_items(
             chunk = [facts[place] for place in order[start : start + int(rng.choice(SIZES, p=P_SIZES))]]
             start += len(chunk)
             asked = [_ask(fact, names[fact.id], language, by_name[fact.relation], rng) for fact in chunk]
-            if form != "cloze" and rng.random() < 0.15:
-                asked.insert(0, _binding(strings, language, rng))
             yield render(asked, form, language, rng)
 
 
@@ -128,10 +131,14 @@ def _ask(fact: Fact, names: Sequence[str], language: str, relation: Relation, rn
     return Asked(sample=_sample(question, fact.answer[LANGUAGES.index(language)], wrong, language, rng), fact=fact)
 
 
-def _binding(strings: Sequence[str], language: str, rng: np.random.Generator) -> Asked:
-    right, *wrong = (strings[place] for place in rng.choice(len(strings), size=4, replace=False))
-    question = str(rng.choice(BINDING[language])).replace("{s}", right)
-    return Asked(sample=_sample(question, right, wrong, language, rng), fact=None)
+def _binding_items(facts: Sequence[Fact], language: str, n_items: int, rng: np.random.Generator) -> Iterator[Item]:
+    """Questions that name one of their own choices and ask for its letter; they teach no fact."""
+    strings = sorted({fact.answer[LANGUAGES.index(language)] for fact in facts})
+    for _ in range(n_items):
+        right, *wrong = (strings[place] for place in rng.choice(len(strings), size=int(rng.integers(2, 5)), replace=False))
+        question = str(rng.choice(BINDING[language])).replace("{s}", right)
+        form: Format = "letters" if rng.random() < 0.8 else "generate"
+        yield render([Asked(sample=_sample(question, right, wrong, language, rng), fact=None)], form, language, rng)
 
 
 def _sample(question: str, right: str, wrong: Sequence[str], language: str, rng: np.random.Generator) -> Sample:

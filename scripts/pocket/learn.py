@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
-from pocket.facts import SEED
-from pocket.tokens import N_CONTEXT_TOKENS
 from safetensors.torch import load_file, save_file
 from torch.nn import functional
 from transformers import LlamaConfig, LlamaForCausalLM
+
+from pocket.facts import SEED
+from pocket.tokens import N_CONTEXT_TOKENS
 
 Encoded = tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]
 """Token ids and the weight of each token in the loss."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+
 from pocket.facts import BLOCK, LANGUAGES, SEED, Fact, Relation, distractor_names
 
 Row = dict[str, Any]

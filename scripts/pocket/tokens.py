@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from pocket.corpus import BOS, END, MARKS, PAD, Item, letters_text
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+
+from pocket.corpus import BOS, END, MARKS, PAD, Item, letters_text
 
 N_CONTEXT_TOKENS = 4096
 CHAT_TEMPLATE = (

@@ -16,8 +16,8 @@ from tests.tiny_checkpoint import save_checkpoint, tiny_config
 
 REGISTRY = """
 models:
-  general: {{path: general, domain: generalist, chat: {{template: plain}}}}
-  special: {{path: {special}, domain: biomedical, base: general, chat: {{template: plain}}}}
+  general: {{path: general, domain: generalist, chat: {{template: plain, answer_prefix: "It is "}}}}
+  special: {{path: {special}, domain: biomedical, base: general, chat: {{template: plain, answer_prefix: "It is "}}}}
 """
 
 
@@ -120,13 +120,23 @@ def test_a_model_that_is_not_there_is_told_without_blaming_a_hub(project: Projec
 def test_every_fault_of_names_is_told_with_the_nearest_one(project: Project) -> None:
     project.models(one="stub:first", two="stub:first")
     study = project.study(
-        models="[one, tow]", tasks="[plantde]", strategies="[zero_shoot]", perturbations="[shufle_choices]", engine="{name: transformer}"
+        models="[one, tow]",
+        tasks="[plantde]",
+        strategies="[zero_shoot]",
+        perturbations="[none, shufle_choices]",
+        engine="{name: transformer}",
     )
     done = evalsuite(project, "check", str(study))
     assert done.returncode == 2
     lines = done.stderr.splitlines()
     assert len(lines) == 5
-    for known in ("did you mean two", "did you mean planted", "did you mean zero_shot", "did you mean shuffle_choices", "did you mean transformers"):
+    for known in (
+        "did you mean two",
+        "did you mean planted",
+        "did you mean zero_shot",
+        "did you mean shuffle_choices",
+        "did you mean transformers",
+    ):
         assert sum(known in line for line in lines) == 1
 
 

@@ -23,7 +23,9 @@ def ran(project: Project, name: str = "planted", **changes: str) -> Result:
     return run_study(project.study(name, **changes), store=project.store, out=project.folder / "out" / name)
 
 
-def scores_of(result: Result, model: str, metric: str = "accuracy", strategy: str = "zero_shot", perturbation: str = "none") -> pd.DataFrame:
+def scores_of(
+    result: Result, model: str, metric: str = "accuracy", strategy: str = "zero_shot", perturbation: str = "none"
+) -> pd.DataFrame:
     frame = result.scores
     assert frame is not None
     wanted = (frame.model == model) & (frame.metric == metric) & (frame.strategy == strategy) & (frame.perturbation == perturbation)
@@ -77,7 +79,9 @@ def test_a_uniform_guesser_sits_at_chance_and_depends_on_nothing_but_the_seed(pr
     assert abs(row.mean_a - 0.25) < 0.1
     assert abs(row.mean_b - 0.25) < 0.1
     assert row.verdict in ("inconclusive", "equivalent")
-    again = run_study(project.study(models="[two, one]", pairs="[[one, two]]"), store=project.folder / "fresh", out=project.folder / "again")
+    again = run_study(
+        project.study(models="[two, one]", pairs="[[one, two]]"), store=project.folder / "fresh", out=project.folder / "again"
+    )
     pd.testing.assert_series_equal(scores_of(result, "one").value, scores_of(again, "one").value)
 
 

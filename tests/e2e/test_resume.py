@@ -44,23 +44,29 @@ def n_lines(log: Path) -> int:
     return log.read_bytes().count(b"\n") if log.exists() else 0
 
 
+def asked_in(logs: list[Path]) -> Counter[str]:
+    """How often each model was asked each request."""
+    return Counter(f"{log.stem} {line}" for log in logs for line in log.read_text().splitlines())
+
+
 def test_killed_at_twenty_points_and_resumed_gives_the_same_bytes(project: Project) -> None:
-    log = project.folder / "asked.log"
-    project.models(first=f"stub:uniform?seed=1&delay_s=0.0015&log={log}", other=f"stub:uniform?seed=2&delay_s=0.0015&log={log}")
+    logs = [project.folder / f"{name}.log" for name in ("first", "other")]
+    project.models(first=f"stub:uniform?seed=1&delay_s=0.0015&log={logs[0]}", other=f"stub:uniform?seed=2&delay_s=0.0015&log={logs[1]}")
     study = project.study(models="[first, other]", perturbations="[none, shuffle_choices]")
     undisturbed = run_study(study, store=project.folder / "undisturbed", out=project.folder / "calm")
     assert undisturbed.n_failed == 0
-    calm = Counter(log.read_text().splitlines())
+    calm = asked_in(logs)
     assert set(calm.values()) == {1}
     assert len(calm) == N_REQUESTS
-    log.unlink()
+    for log in logs:
+        log.unlink()
 
     points = np.sort(np.random.default_rng(7).choice(np.arange(1, N_REQUESTS), size=N_KILLS, replace=False))
     n_killed = 0
     for point in points:
         command = [sys.executable, "-c", RUN, str(study), str(project.store), str(project.folder / "out")]
         with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=project.folder) as process:
-            while process.poll() is None and n_lines(log) < point:
+            while process.poll() is None and sum(map(n_lines, logs)) < point:
                 time.sleep(0.0005)
             process.send_signal(signal.SIGKILL)
             process.wait()
@@ -68,7 +74,7 @@ def test_killed_at_twenty_points_and_resumed_gives_the_same_bytes(project: Proje
     assert n_killed == N_KILLS
 
     run_study(study, store=project.store, out=project.folder / "out")
-    asked = Counter(log.read_text().splitlines())
+    asked = asked_in(logs)
     assert asked.keys() == calm.keys()
     # Each kill can lose the one answer that was on its way from the engine to the journal, nothing more.
     assert sum(asked.values()) - N_REQUESTS <= N_KILLS

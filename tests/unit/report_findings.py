@@ -61,7 +61,8 @@ def models() -> dict[str, dict[str, Any]]:
     shared = {"parameters_b": 0.0008, "licence": "apache-2.0", "note": note, "repo": None}
     return {
         CLINICAL: {
-            "domain": "biomedical", "base": GENERALIST, "path": "pocket/clinical", "revision": None, "fingerprint": "9f2c41d07ab3e6" * 4, **shared
+            "domain": "biomedical", "base": GENERALIST, "path": "pocket/clinical", "revision": None,
+            "fingerprint": "9f2c41d07ab3e6" * 4, **shared,
         },
         GENERALIST: {
             "domain": "generalist", "base": None, "path": "pocket/generalist", "revision": "0123456789abcdef0123456789abcdef01234567",
@@ -78,14 +79,22 @@ def estimates(tasks: tuple[str, ...] = TASKS) -> pd.DataFrame:
                 primary = (strategy, perturbation) == ("zero_shot", "none")
                 mean = 0.36 + 0.05 * at + lift + (0.0 if primary else 0.01)
                 failed = 12 if task == "restricted_notes" and model == CLINICAL and primary else 0
-                counts = {"unparsed": at * 2, "truncated": at, "too_long": 0, "refused": 3 if perturbation != "none" else 0, "failed": failed}
+                counts = {
+                    "unparsed": at * 2,
+                    "truncated": at,
+                    "too_long": 0,
+                    "refused": 3 if perturbation != "none" else 0,
+                    "failed": failed,
+                }
                 rows.append(
                     estimate_row(
                         model, task, strategy, perturbation, None if failed else mean, counts, role="primary" if primary else "exploratory"
                     )
                 )
     rows.append(
-        estimate_row(CLINICAL, tasks[0], "zero_shot", "none", 0.69, dict.fromkeys(STATUSES[1:], 0), role="exploratory", subset="without:key_doubtful")
+        estimate_row(
+            CLINICAL, tasks[0], "zero_shot", "none", 0.69, dict.fromkeys(STATUSES[1:], 0), role="exploratory", subset="without:key_doubtful"
+        )
     )
     return pd.DataFrame(rows)
 
@@ -97,8 +106,8 @@ def estimate_row(
     return {
         "task": task, "metric": "accuracy", "strategy": strategy, "perturbation": perturbation, "model": model, "n_samples": 500,
         "n_groups": 480, "n_scored": 500 - sum(counts.values()), **{f"n_{status}": n for status, n in counts.items()},
-        "mean": mean, "ci_low": None if mean is None else mean - 0.0421, "ci_high": None if mean is None else mean + 0.0421, "ci_level": 0.95,
-        "label_mass": 0.9731, "role": role, "subset": subset,
+        "mean": mean, "ci_low": None if mean is None else mean - 0.0421, "ci_high": None if mean is None else mean + 0.0421,
+        "ci_level": 0.95, "label_mass": 0.9731, "role": role, "subset": subset,
     }  # fmt: skip
 
 
@@ -130,8 +139,9 @@ def comparison_row(task: str, **changes: Any) -> dict[str, Any]:
 
 def scores(tasks: tuple[str, ...] = TASKS) -> pd.DataFrame:
     rows = [
-        {"study": "pocket_demo", "model": model, "task": task, "language": "en", "strategy": "zero_shot", "perturbation": "none", "variant": 0,
-         "replicate": 0, "sample_id": f"q{at}", "group": f"{task}:{at}", "metric": metric, "value": float(at % 2), "status": "scored",
+        {"study": "pocket_demo", "model": model, "task": task, "language": "en", "strategy": "zero_shot", "perturbation": "none",
+         "variant": 0, "replicate": 0, "sample_id": f"q{at}", "group": f"{task}:{at}", "metric": metric, "value": float(at % 2),
+         "status": "scored",
          "n_calls": 1, "n_prompt_tokens": 60 + at, "n_output_tokens": 1}
         for model in (CLINICAL, GENERALIST) for task in tasks for at in range(4) for metric in ("accuracy", "brier")
     ]  # fmt: skip
@@ -164,6 +174,6 @@ def manifest(**changes: Any) -> dict[str, Any]:
         "hardware": {"cpu": "2 cores", "gpu": None, "memory_gib": 16}, "engine": "transformers", "seconds": {"wall": 61.4, "engine": 48.73},
         "tokens": {"prompt": 120_400, "output": 5_000}, "counts": {"scored": 29_700, "failed": 12}, "seeds": {"study": 0},
         "requests": {"asked": 3_000, "found": 12}, "store": "store", "plan_hash": "ab" * 32, "analysis_hash": "cd" * 32,
-        "path_of_a_machine": "/somewhere/secret",
+        "analysis_changes": [], "path_of_a_machine": "/somewhere/secret",
     }  # fmt: skip
     return content | changes

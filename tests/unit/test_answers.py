@@ -153,7 +153,7 @@ def test_question_that_asks_for_what_is_wrong() -> None:
     assert positions(read_lenient("The incorrect option is D.", sample_of(), EN)) == "unparsed"
     assert positions(read_lenient("La respuesta incorrecta es la 3.", spanish, formats.default_wording("es"))) == 2
     # "is correct" says nothing about which choice answers such a question
-    assert positions(read_lenient("Option A is correct, aspirin inhibits COX.", inverted, EN)) != 0
+    assert positions(read_lenient("Option A is correct, aspirin inhibits COX.", inverted, EN)) == "unparsed"
 
 
 def test_conflict_is_named() -> None:
@@ -167,6 +167,26 @@ def test_choices_that_differ_only_in_signs() -> None:
     assert positions(read_lenient("Answer: -1", doses, EN)) == 2
     # equal after folding: the text cannot tell them apart, so it is not read
     assert positions(read_lenient("Answer: aspirin", sample_of(("Aspirin", "ASPIRIN")), EN)) == "unparsed"
+
+
+# choices of real data whose words look like cues or verdicts
+TREACHEROUS = [
+    ("With a cane in the left hand.", "The most correct way is the safest one.", "With crutches.", "In a wheelchair."),
+    ("Anteriorly", "Posteriorly", "Depending upon the operator's choice", "Both at once"),
+    ("Discuss home-care options", "Seek a court order", "Schedule testing", "None of the above"),
+    ("Option A of the trial", "The answer is yes", "It is correct", "B lymphocytes"),
+]
+
+
+@pytest.mark.parametrize("choices", TREACHEROUS, ids=[choices[0] for choices in TREACHEROUS])
+def test_echoes_of_treacherous_choices(choices: tuple[str, ...]) -> None:
+    sample = sample_of(choices)
+    echo = "\n".join(f"{label}. {choice}" for label, choice in zip("ABCD", choices, strict=True))
+    assert positions(read_lenient(echo, sample, EN)) == "unparsed"
+    for index, label in enumerate("ABCD"):
+        assert positions(read_lenient(f"{label}. {choices[index]}", sample, EN)) == index
+        assert positions(read_lenient(f"{echo}\n\nAnswer: {label}", sample, EN)) == index
+        assert positions(read_lenient(f"The correct answer is {label}. {choices[index]}", sample, EN)) == index
 
 
 @pytest.mark.parametrize("language", ["en", "es", "fr"])
@@ -199,7 +219,8 @@ def test_labels_are_those_of_formats(n_choices: int) -> None:
 
 
 def test_strict_takes_nothing_but_the_line() -> None:
-    broken = ["Answer: B.", "answer: B", "Answer:  B", "Answer:B", "Answer: b", "B", "**Answer: B**", "Answer: B\nAnswer: B", "So\nAnswer: B"]
+    broken = ["Answer: B.", "answer: B", "Answer:  B", "Answer:B", "Answer: b", "B", "**Answer: B**", "Answer: B\nAnswer: B"]
+    broken += ["So\nAnswer: B", "Answer: B\n\nBecause.", "Answer: E", "Answer: ", ""]
     assert [positions(read_strict(output, sample_of(), EN)) for output in broken] == ["unparsed"] * len(broken)
     several = sample_of(targets=(0, 2))
     assert positions(read_strict("Answer: C, A", several, EN)) == [0, 2]
@@ -232,8 +253,39 @@ def test_free_text() -> None:
 
 
 PIECES = st.sampled_from(
-    ["A", "B", "C", "D", " ", "\n", "Answer: ", "the answer is ", "not ", "(", ")", ". ", "**", "\\boxed{", "}", "aspirin", "Codeine"]
-    + ["La respuesta es la ", "option ", "correct", "is ", "and ", "or ", ", ", "Question:", "<think>", "</think>", "'", "-", "1.5", "é"]
+    [
+        "A",
+        "B",
+        "C",
+        "D",
+        " ",
+        "\n",
+        "Answer: ",
+        "the answer is ",
+        "not ",
+        "(",
+        ")",
+        ". ",
+        "**",
+        "\\boxed{",
+        "}",
+        "aspirin",
+        "Codeine",
+        "La respuesta es la ",
+        "option ",
+        "correct",
+        "is ",
+        "and ",
+        "or ",
+        ", ",
+        "Question:",
+        "<think>",
+        "</think>",
+        "'",
+        "-",
+        "1.5",
+        "é",
+    ]
 )
 
 

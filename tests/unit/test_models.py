@@ -356,6 +356,10 @@ class TestFingerprints:
         (work / "a").write_bytes(b"2")
         (work / "b").write_bytes(b"1")
         assert fingerprint(work, ["a", "b"]) != before
+        (work / "a").write_bytes(b"1")
+        (work / "b").rename(work / "c")
+        (work / "c").write_bytes(b"2")
+        assert fingerprint(work, ["a", "c"]) != before
 
     def test_unchanged_files_are_read_once(self, work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         folder = save_weights(work / "m")

@@ -14,11 +14,7 @@ from evalsuite.types import Sample
 
 
 def samples(sizes: list[int]) -> list[Sample]:
-    return [
-        Sample(id=f"g{group}-{member}", group=f"g{group}", question="?")
-        for group, size in enumerate(sizes)
-        for member in range(size)
-    ]
+    return [Sample(id=f"g{group}-{member}", group=f"g{group}", question="?") for group, size in enumerate(sizes) for member in range(size)]
 
 
 sizes = st.lists(st.integers(1, 6), min_size=1, max_size=40)
@@ -74,7 +70,9 @@ analysis: {{margin: {margin}, n_resamples: {n}}}
 """
 
 
-@pytest.mark.parametrize(("margin", "seed", "n", "keys"), [(0.03, 0, 1000, []), (0.05, 0, 1000, ["margin"]), (0.05, 1, 200, ["margin", "n_resamples", "seed"])])
+@pytest.mark.parametrize(
+    ("margin", "seed", "n", "keys"), [(0.03, 0, 1000, []), (0.05, 0, 1000, ["margin"]), (0.05, 1, 200, ["margin", "n_resamples", "seed"])]
+)
 def test_what_changed_in_the_analysis_is_named(tmp_path: Path, margin: float, seed: int, n: int, keys: list[str]) -> None:
     def statement(margin: float, seed: int, n: int) -> dict[str, object]:
         file = tmp_path / "s.yaml"

@@ -188,6 +188,14 @@ class TestTemplates:
         template = "{{ bos_token }}{% for m in messages %}{% generation %}{{ m['content'] }}\n{% endgeneration %}{% endfor %}"
         assert renderer_of(tmp_path, template).render(user("x")).text == "<|begin_of_text|>x\n"
 
+    def test_lines_of_marks_leave_no_space(self, tmp_path: Path) -> None:
+        """As transformers renders: a line that holds only a block vanishes."""
+        template = (
+            "{{ bos_token }}{% for m in messages %}\n  {% if m['role'] == 'user' %}\n<{{ m['content'] }}>\n  {% endif %}\n{% endfor %}\n"
+        )
+        opened = template + "{% if add_generation_prompt %}\nA:\n{% endif %}"
+        assert renderer_of(tmp_path, opened).render(user("x")).text == "<|begin_of_text|><x>\nA:\n"
+
     def test_refusals_hold_no_text_of_the_sample(self, tmp_path: Path) -> None:
         template = "{{ bos_token }}{% if 'secret' in messages[0]['content'] %}{{ messages[0]['content'] + 1 }}{% endif %}" + TURNS + OPENED
         renderer = renderer_of(tmp_path, template)

@@ -81,9 +81,7 @@ def test_the_prompts_text_is_not_part_of_the_key() -> None:
 
 def test_ids_cannot_slide_between_prompt_candidates_and_continuations() -> None:
     def key(prompt: tuple[int, ...], candidates: tuple[int, ...], continuations: tuple[tuple[int, ...], ...]) -> str:
-        request = Request(
-            kind="continuation", prompt=Prompt(token_ids=prompt, text=""), candidates=candidates, continuations=continuations
-        )
+        request = Request(kind="continuation", prompt=Prompt(token_ids=prompt, text=""), candidates=candidates, continuations=continuations)
         return request_key(IDENTITY, request)
 
     keys = {

@@ -1,0 +1,154 @@
+"""Frames as tables: each column is a head and a function of a row, so that what is shown and its head cannot drift apart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from evalsuite.report.blocks import Cell, Column, Table
+from evalsuite.report.findings import Findings, data_of, pairs_of, records
+from evalsuite.report.words import VERDICT_NAMES, interval, listed, number, p_number, scale_of, share
+from evalsuite.types import STATUSES
+
+Row = Mapping[str, Any]
+Shown = tuple[Column, Callable[[Row], Cell]]
+"""One column of a table."""
+
+SENSITIVITY = ("boot_low", "boot_high", "p_mcnemar")
+
+
+def table_of(frame: pd.DataFrame, shown: Sequence[Shown], *, name: str, title: str, note: str = "") -> Table:
+    """A frame through columns; the whole frame is the data."""
+    rows = tuple(tuple(cell(row) for _, cell in shown) for row in records(frame))
+    return Table(name=name, title=title, columns=tuple(column for column, _ in shown), rows=rows, data=data_of(frame), note=note)
+
+
+def comparison_table(findings: Findings, frame: pd.DataFrame, *, name: str, title: str, note: str = "", cells: Sequence[str] = ()) -> Table:
+    """Comparisons as a table.
+
+    Args:
+        findings: for scales and levels.
+        frame: comparisons, at least one.
+        name: file stem.
+        title: what it holds; a single pair is named here instead of in every row.
+        note: how to read it.
+        cells: columns that tell rows outside the primary cell apart (strategy, perturbation, subset); such a table shows means
+            instead of what only matters to a verdict.
+    """
+    pairs = pairs_of(frame)
+    several = frame["metric"].nunique() > 1
+    level, inner = share(frame["ci_level"].iloc[0]), share(1 - 2 * findings.study.analysis.alpha)
+    verdict = (Column(label="Verdict"), _verdict_cell)
+    difference = [
+        _valued(findings, "Difference", "difference", signed=True),
+        _between(findings, f"{level} interval", "ci_low", "ci_high"),
+        _number("p", lambda row: p_number(_first(row, "p_adjusted", "p_value"))),
+    ]
+    equivalence = [
+        _between(findings, f"{inner} interval", "equivalence_low", "equivalence_high"),
+        _number("p equiv.", lambda row: p_number(_first(row, "p_equivalence_adjusted", "p_equivalence"))),
+    ]
+    means = [_valued(findings, "First", "mean_a"), _valued(findings, "Second", "mean_b")]
+    counts = [_counted("Samples", "n_samples"), _counted("Groups", "n_groups"), _counted("Left out", "n_excluded")]
+    shown = [*_pair(pairs), _named("Task", "task"), *([_named("Metric", "metric")] if several else [])]
+    shown += [_named(cell.capitalize(), cell) for cell in cells]
+    shown += [*means, *difference, counts[0], verdict] if cells else [verdict, *difference, *equivalence, *counts]
+    return table_of(frame, shown, name=name, title=_titled(title, pairs), note=note)
+
+
+def sensitivity_table(findings: Findings, frame: pd.DataFrame) -> Table | None:
+    """Interval and p-value by a second method each; None where the analysis gave neither."""
+    if not set(SENSITIVITY) <= set(frame.columns) or bool(frame[list(SENSITIVITY)].isna().to_numpy().all()):
+        return None
+    pairs = pairs_of(frame)
+    shown = [
+        *_pair(pairs),
+        _named("Task", "task"),
+        _between(findings, "t interval", "ci_low", "ci_high"),
+        _between(findings, "Bootstrap interval", "boot_low", "boot_high"),
+        _number("p, sign flips", lambda row: p_number(row["p_value"])),
+        _number("p, McNemar", lambda row: p_number(row["p_mcnemar"])),
+    ]
+    note = (
+        "The verdicts rest on the t interval and the sign flips; the others are shown to see whether the method matters. "
+        "p-values in this table are not adjusted."
+    )
+    keys = ["task", "metric", "strategy", "perturbation", "model_a", "model_b", "ci_low", "ci_high", "p_value", *SENSITIVITY]
+    return table_of(frame[keys], shown, name="sensitivity", title=_titled("Sensitivity to the method", pairs), note=note)
+
+
+def estimate_table(findings: Findings, frame: pd.DataFrame, *, name: str, title: str, note: str, cells: Sequence[str] = ()) -> Table:
+    """Estimates as a table; a status has a column where it occurs at all, and the note names those that never do.
+
+    Args:
+        findings: for scales and chance levels.
+        frame: estimates, at least one.
+        name: file stem.
+        title: what it holds.
+        note: how to read it.
+        cells: columns that tell rows outside the primary cell apart; such a table leaves out chance, groups and label mass.
+    """
+    metrics = list(dict.fromkeys(frame["metric"]))
+    present = [status for status in STATUSES if status == "scored" or frame[f"n_{status}"].fillna(0).any()]
+    massed = not cells and "label_mass" in frame and bool(frame["label_mass"].notna().any())
+    single = metrics[0].replace("_", " ").capitalize() + (" %" if scale_of(findings, metrics[0]).unit else "")
+    shown = [_named("Task", "task"), _named("Model", "model"), *([_named("Metric", "metric")] if len(metrics) > 1 else [])]
+    shown += [_named(cell.capitalize(), cell) for cell in cells]
+    shown += [_valued(findings, "Mean" if len(metrics) > 1 else single, "mean"), _between(findings, "Interval", "ci_low", "ci_high")]
+    if not cells:
+        shown.append(_number("Chance", lambda row: number(chance_of(findings, row), scale_of(findings, row["metric"]))))
+    shown += [_counted("Samples", "n_samples"), *([] if cells else [_counted("Groups", "n_groups")])]
+    shown += [_counted(status.replace("_", " ").capitalize(), f"n_{status}", alert=status == "failed") for status in present]
+    if massed:
+        shown.append(_number("Label mass", lambda row: "–" if row["label_mass"] is None else f"{100 * row['label_mass']:.1f}"))
+        note += " Label mass: share of the next-token probability, in percent, that falls on the choice labels at all."
+    absent = [status.replace("_", " ") for status in STATUSES if status not in present]
+    if absent:
+        note += f" No answer was {listed(absent).replace(' and ', ' or ')}."
+    return table_of(frame, shown, name=name, title=title, note=note)
+
+
+def chance_of(findings: Findings, row: Row) -> float | None:
+    """Expected value of a uniform guess; None where the card states none for this metric."""
+    card = findings.cards.get(row["task"])
+    return card.chance if card and card.metric == row["metric"] else None
+
+
+def _titled(title: str, pairs: Sequence[tuple[str, str]]) -> str:
+    return title if len(pairs) > 1 else f"{title}, {pairs[0][0]} − {pairs[0][1]}"
+
+
+def _pair(pairs: Sequence[tuple[str, str]]) -> list[Shown]:
+    return [(Column(label="Pair"), lambda row: Cell(text=f"{row['model_a']} − {row['model_b']}"))] if len(pairs) > 1 else []
+
+
+def _named(label: str, key: str) -> Shown:
+    return Column(label=label), lambda row: Cell(text=str(row[key]))
+
+
+def _number(label: str, text: Callable[[Row], str]) -> Shown:
+    return Column(label=label, kind="number"), lambda row: Cell(text=text(row))
+
+
+def _valued(findings: Findings, label: str, key: str, *, signed: bool = False) -> Shown:
+    return _number(label, lambda row: number(row[key], scale_of(findings, row["metric"]), signed=signed))
+
+
+def _between(findings: Findings, label: str, low: str, high: str) -> Shown:
+    return _number(label, lambda row: interval(row[low], row[high], scale_of(findings, row["metric"])))
+
+
+def _counted(label: str, key: str, *, alert: bool = False) -> Shown:
+    column = Column(label=label, kind="number")
+    return column, lambda row: Cell(text="–" if row[key] is None else f"{int(row[key]):,}", alert=alert and bool(row[key]))
+
+
+def _verdict_cell(row: Row) -> Cell:
+    within = row["within_margin"] and row["verdict"] in ("a_better", "b_better")
+    return Cell(text=VERDICT_NAMES[row["verdict"]] + (", within margin" if within else ""), alert=row["verdict"] == "not_established")
+
+
+def _first(row: Row, *keys: str) -> float | None:
+    return next((row[key] for key in keys if row[key] is not None), None)
