@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from evalsuite.formats import Wording
+from evalsuite.formats import Format, Wording
 from evalsuite.rows import Row
 from evalsuite.types import Excluded, Sample
 
@@ -81,6 +81,8 @@ class TaskCard:
     """One line: how a person gets the data."""
     wording: Wording | None = None
     """Words around the sample; None: the default of the language."""
+    form: Format | None = None
+    """Format that `format: auto` takes; None: letters for choices and labels, generate for free text."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -17,11 +17,12 @@ from evalsuite.config import Prompting
 from evalsuite.data import load_split, locate
 from evalsuite.engines import ENGINES
 from evalsuite.errors import Fault, UserError, nearest
-from evalsuite.formats import Format, default_wording, lay_out
+from evalsuite.formats import default_wording, lay_out
 from evalsuite.models import ModelEntry, find_checkpoint, load_registry, memory_gib
 from evalsuite.plugins import load_specs
 from evalsuite.prompts import conversation, open_renderer
 from evalsuite.store import Store
+from evalsuite.strategies.options import FormatOptions
 from evalsuite.tasks import Task, find_tasks
 from evalsuite.types import Sample
 
@@ -142,7 +143,7 @@ def task_card_lines(name: str, model: str | None, number: int, form: str) -> lis
 
 def _sample_lines(task: Task, sample: Sample, model: str | None, form: str) -> list[str]:
     card = task.card
-    chosen: Format = "generate" if card.kind == "text" else "letters" if form == "auto" else form  # type: ignore[assignment]
+    chosen = FormatOptions.model_validate({"format": form}).form_for(card)
     wording = card.wording or default_wording(card.language)
     layout = lay_out(sample, chosen, wording)
     messages = conversation(wording.instruction, [], layout)

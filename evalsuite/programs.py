@@ -34,8 +34,7 @@ def context_for(plan: Plan, model: PlannedModel, task: str, renderer: Renders, r
     card = planned.task.card
     return Context(
         renderer=renderer,
-        task=task,
-        task_kind=card.kind,
+        card=card,
         wording=card.wording or default_wording(card.language),
         pool=lambda: planned.pool,
         # A template's own end marks stop every generation of that model; they are marks, not a condition.

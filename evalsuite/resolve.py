@@ -210,7 +210,7 @@ def _check_fit(
         card = tasks[entry.name].card
         for label, strategy in built.items():
             try:
-                letters = letters or strategy.form_for(card.kind) == "letters"
+                letters = letters or strategy.form_for(card) == "letters"
             except ValueError as error:
                 faults.add(f"strategies.{label}", "", f"does not fit task {entry.name}: {error}")
             if strategy.n_shots > 0 and pool_split(card, entry.split or card.split) is None:

@@ -97,11 +97,11 @@ def forest_figure(findings: Findings, pair: Pair) -> Figure:
 def _forest_row(findings: Findings, row: Row) -> ForestRow:
     scale = scale_of(findings, row["metric"])
     difference = row["difference"]
-    detail = (
-        why_not_established(findings, row)
-        if difference is None
-        else f"{number(difference, scale, signed=True)} ({interval(row['ci_low'], row['ci_high'], scale)})"
-    )
+    detail = f"{number(difference, scale, signed=True)} ({interval(row['ci_low'], row['ci_high'], scale)})"
+    if difference is None:
+        reason = why_not_established(findings, row)
+        # A long reason would run into the plot; it stands in the sentence.
+        detail = reason if len(reason) <= 32 else "no numbers"
     return ForestRow(
         label=row["task"],
         detail=detail,

@@ -139,7 +139,7 @@ def sampling_for(sample: Sample, context: Context, draw: int = 0) -> Sampling:
     """The study's decoding; above temperature 0 with a seed of this sample, replicate and draw (DESIGN 2.2)."""
     decoding = context.decoding
     greedy = decoding.temperature == 0
-    seed = None if greedy else derive_seed(context.seed, context.task, sample.id, sample.variant, context.replicate, draw)
+    seed = None if greedy else derive_seed(context.seed, context.card.name, sample.id, sample.variant, context.replicate, draw)
     return Sampling(
         max_tokens=decoding.max_tokens,
         temperature=decoding.temperature,

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from evalsuite.config import Decoding
 from evalsuite.formats import Format, Wording
-from evalsuite.tasks import TaskKind
+from evalsuite.tasks import TaskCard
 from evalsuite.types import Answer, Asking, Kind, Message, Prompt, Sample
 
 
@@ -36,10 +36,8 @@ class Context:
 
     renderer: Renders
     """Renders messages for the model under test."""
-    task: str
-    """Task name; part of every seed."""
-    task_kind: TaskKind
-    """What kind of answer the task wants; decides the format where a strategy leaves it open."""
+    card: TaskCard
+    """The task's card; its name is part of every seed, its kind decides the format where a strategy leaves it open."""
     wording: Wording
     """The task's wording."""
     pool: Callable[[], Sequence[Sample]]
@@ -61,7 +59,7 @@ class Context:
 class Strategy(Protocol):
     """A way of getting an answer. Frozen; its options are its fields."""
 
-    def form_for(self, task_kind: TaskKind) -> Format:
+    def form_for(self, card: TaskCard) -> Format:
         """How samples of such a task are laid out and read.
 
         Raises:
@@ -69,7 +67,7 @@ class Strategy(Protocol):
         """
         ...
 
-    def kinds_for(self, task_kind: TaskKind) -> frozenset[Kind]:
+    def kinds_for(self, card: TaskCard) -> frozenset[Kind]:
         """Request kinds that it needs from an engine for such a task."""
         ...
 

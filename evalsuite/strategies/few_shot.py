@@ -18,7 +18,7 @@ from evalsuite.seeds import derive_seed
 from evalsuite.strategies.ask import ask
 from evalsuite.strategies.base import Context, StrategySpec
 from evalsuite.strategies.options import KIND_OF_FORMAT, FormatOptions
-from evalsuite.tasks import TaskKind
+from evalsuite.tasks import TaskCard
 from evalsuite.types import Answer, Asking, Kind, Sample
 
 
@@ -45,13 +45,13 @@ class FewShot:
         """Exemplars per prompt."""
         return self.options.shots
 
-    def form_for(self, task_kind: TaskKind) -> Format:
+    def form_for(self, card: TaskCard) -> Format:
         """The format for such a task."""
-        return self.options.form_for(task_kind)
+        return self.options.form_for(card)
 
-    def kinds_for(self, task_kind: TaskKind) -> frozenset[Kind]:
+    def kinds_for(self, card: TaskCard) -> frozenset[Kind]:
         """The one request kind of the format."""
-        return frozenset({KIND_OF_FORMAT[self.form_for(task_kind)]})
+        return frozenset({KIND_OF_FORMAT[self.form_for(card)]})
 
     def prepare(self, context: Context) -> Asking[tuple[Sample, ...]]:
         """The fixed exemplars; none where each sample draws its own."""
@@ -64,11 +64,11 @@ class FewShot:
         """One answer in the format, after the exemplars; their ids stand in `details`."""
         seed = derive_seed(context.seed, *self._draw(context), sample.id)
         shots = state or drawn(context.pool(), self.options.shots, seed)
-        form = self.form_for(context.task_kind)
+        form = self.form_for(context.card)
         return (yield from ask(sample, shots, form, context, self.options.normalisation or "byte"))
 
     def _draw(self, context: Context) -> tuple[str | int, ...]:
-        return ("few_shot", context.task, self.options.exemplar_seed)
+        return ("few_shot", context.card.name, self.options.exemplar_seed)
 
 
 def drawn(pool: Sequence[Sample], n_shots: int, seed: int) -> tuple[Sample, ...]:

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 from evalsuite.formats import Format
 from evalsuite.strategies.ask import Normalisation
-from evalsuite.tasks import TaskKind
+from evalsuite.tasks import TaskCard
 from evalsuite.types import Kind
 
 
@@ -17,7 +17,7 @@ class FormatOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     format: Literal["auto", "letters", "cloze", "generate"] = "auto"
-    """`auto`: letters for choices and labels, generate for free text."""
+    """`auto`: the card's, else letters for choices and labels and generate for free text."""
     normalisation: Normalisation | None = None
     """`cloze` only; byte by default."""
 
@@ -27,17 +27,17 @@ class FormatOptions(BaseModel):
             raise ValueError("normalisation belongs to `format: cloze`")
         return self
 
-    def form_for(self, task_kind: TaskKind) -> Format:
-        """The format for a kind of task.
+    def form_for(self, card: TaskCard) -> Format:
+        """The format for a task.
 
         Raises:
             ValueError: letters or cloze for free text.
         """
-        if task_kind == "text":
+        if card.kind == "text":
             if self.format not in ("auto", "generate"):
                 raise ValueError(f"format = {self.format}: free text needs `generate` (or `auto`)")
             return "generate"
-        return "letters" if self.format == "auto" else self.format
+        return card.form or "letters" if self.format == "auto" else self.format
 
 
 KIND_OF_FORMAT: dict[Format, Kind] = {"letters": "next", "cloze": "continuation", "generate": "generate"}

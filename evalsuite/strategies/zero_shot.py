@@ -8,7 +8,7 @@ from evalsuite.formats import Format
 from evalsuite.strategies.ask import ask
 from evalsuite.strategies.base import Context, StrategySpec
 from evalsuite.strategies.options import KIND_OF_FORMAT, FormatOptions
-from evalsuite.tasks import TaskKind
+from evalsuite.tasks import TaskCard
 from evalsuite.types import Answer, Asking, Kind, Sample
 
 
@@ -21,13 +21,13 @@ class ZeroShot:
     n_shots: int = 0
     """None."""
 
-    def form_for(self, task_kind: TaskKind) -> Format:
+    def form_for(self, card: TaskCard) -> Format:
         """The format for such a task."""
-        return self.options.form_for(task_kind)
+        return self.options.form_for(card)
 
-    def kinds_for(self, task_kind: TaskKind) -> frozenset[Kind]:
+    def kinds_for(self, card: TaskCard) -> frozenset[Kind]:
         """The one request kind of the format."""
-        return frozenset({KIND_OF_FORMAT[self.form_for(task_kind)]})
+        return frozenset({KIND_OF_FORMAT[self.form_for(card)]})
 
     def prepare(self, context: Context) -> Asking[None]:
         """Nothing spans samples."""
@@ -36,7 +36,7 @@ class ZeroShot:
 
     def answer(self, sample: Sample, state: None, context: Context) -> Asking[Answer]:
         """One answer in the format."""
-        form = self.form_for(context.task_kind)
+        form = self.form_for(context.card)
         return (yield from ask(sample, (), form, context, self.options.normalisation or "byte"))
 
 
