@@ -6,6 +6,7 @@ Exit codes (DESIGN 5): 0 done; 2 the user's mistake, one line per fault; 3 finis
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -98,14 +99,13 @@ def run(
     shard: tuple[int, int] | None,
 ) -> None:
     """Run STUDY: ask what the store does not hold, then score, compare and report."""
-    from evalsuite.progress import watching
+    from evalsuite.progress import shown
     from evalsuite.study import run_study
 
     chosen = _selection(models, tasks, limit, engine, shard)
-    with watching() as watch:
-        result = run_study(study, chosen, store=store, out=out, watch=watch)
-    for line in result.summary:
-        click.echo(line)
+    with shown() as screen:
+        result = run_study(study, chosen, store=store, out=out, watch=screen.watch, tell=screen.tell)
+    _print(result.summary)
     if result.n_failed:
         click.echo(f"{result.n_failed} scores failed; run the same command again to repair them", err=True)
         sys.exit(SOME_FAILED)
@@ -128,9 +128,11 @@ def plan(
 ) -> None:
     """What STUDY would ask and what it could establish; runs nothing."""
     from evalsuite.preview import preview, preview_lines
+    from evalsuite.progress import shown
 
-    for line in preview_lines(preview(study, _selection(models, tasks, limit, engine), store)):
-        click.echo(line)
+    with shown() as screen:
+        previewed = preview(study, _selection(models, tasks, limit, engine), store, screen.tell)
+    _print(preview_lines(previewed))
 
 
 @main.command()
@@ -141,9 +143,11 @@ def plan(
 def check(study: Path, models: tuple[str, ...] | None, tasks: tuple[str, ...] | None, engine: str | None) -> None:
     """Everything about STUDY that can be validated without loading a model."""
     from evalsuite.preview import check_study
+    from evalsuite.progress import shown
 
-    for line in check_study(study, _selection(models, tasks, None, engine)):
-        click.echo(line)
+    with shown() as screen:
+        lines = check_study(study, _selection(models, tasks, None, engine), screen.tell)
+    _print(lines)
 
 
 @main.command()
@@ -151,11 +155,12 @@ def check(study: Path, models: tuple[str, ...] | None, tasks: tuple[str, ...] | 
 @store_option
 def report(out_dir: Path, store: Path) -> None:
     """Scores, statistics and report again from OUT_DIR and the store, without a model."""
+    from evalsuite.progress import shown
     from evalsuite.study import report_study
 
-    result = report_study(out_dir, store=store)
-    for line in result.summary:
-        click.echo(line)
+    with shown() as screen:
+        result = report_study(out_dir, store=store, tell=screen.tell)
+    _print(result.summary)
     if result.n_failed:
         sys.exit(SOME_FAILED)
 
@@ -290,6 +295,6 @@ def doctor() -> None:
     _print(doctor_lines())
 
 
-def _print(lines: list[str]) -> None:
+def _print(lines: Sequence[str]) -> None:
     for line in lines:
         click.echo(line)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import orjson
 import pandas as pd
 import pyarrow.parquet as pq
 
@@ -20,7 +22,7 @@ from evalsuite.report import Findings, build, write_report
 from evalsuite.stats.compare import AnalysisDesign, compare_frames
 from evalsuite.stats.tables import estimate_frame
 from evalsuite.store import Store, engine_notes
-from evalsuite.types import Prompt
+from evalsuite.types import Prompt, Tell
 
 if TYPE_CHECKING:
     from evalsuite.metrics.base import Metric
@@ -49,7 +51,7 @@ class Conclusion:
     """Verdicts for a terminal."""
 
 
-def conclude(plan: Plan, out: OutDir, store: Store, changes: Sequence[Mapping[str, Any]]) -> Conclusion:
+def conclude(plan: Plan, out: OutDir, store: Store, changes: Sequence[Mapping[str, Any]], tell: Tell) -> Conclusion:
     """Estimate, compare and report what scores.parquet holds; writes comparisons.csv and the report.
 
     Args:
@@ -57,11 +59,12 @@ def conclude(plan: Plan, out: OutDir, store: Store, changes: Sequence[Mapping[st
         out: its out directory, with plan.parquet and scores.parquet.
         store: says on what the answers were computed.
         changes: what was changed in the analysis since it was stated; any makes every result exploratory.
+        tell: told of progress.
     """
     scores = pd.read_parquet(out.scores)
     metrics = {name: METRICS[name] for task in plan.tasks.values() for name in task.task.card.metrics}
     design = design_of(plan, metrics, exploratory=bool(changes))
-    comparisons = compare_frames(scores, design)
+    comparisons = compare_frames(scores, design, tell)
     comparisons.to_csv(out.comparisons, index=False, lineterminator="\n")
     level = 1 - design.alpha
     estimates = estimate_frame(scores, metrics, missing=design.missing, exclude=design.exclude, level=level)
@@ -75,7 +78,7 @@ def conclude(plan: Plan, out: OutDir, store: Store, changes: Sequence[Mapping[st
         environment=environment_of(plan, store),
         lines=verdict_lines(comparisons, changes),
     )
-    write_report(build(findings_of(plan, out, conclusion, metrics)), out.folder)
+    write_report(build(findings_of(plan, out, conclusion, metrics)), out.folder, tell)
     return conclusion
 
 
@@ -131,6 +134,7 @@ def environment_of(plan: Plan, store: Store) -> dict[str, Any]:
             name: {
                 "split": task.split,
                 "fingerprint": task.data.fingerprint,
+                "n_read": len(task.data.samples),
                 "n_samples": len(task.samples),
                 "n_left_out_by_card": len(task.data.excluded),
                 "revision": task.task.card.revision,
@@ -153,10 +157,34 @@ def findings_of(plan: Plan, out: OutDir, conclusion: Conclusion, metrics: Mappin
         cards={name: task.task.card for name, task in plan.tasks.items()},
         prompts=prompts,
         prompt_differences=prompt_differences(plan, prompts),
-        manifest={**conclusion.environment, "plan_hash": plan.digest(), "analysis_changes": list(conclusion.changes)},
+        manifest=_report_manifest(plan, conclusion),
         command=f"evalsuite run {plan.study.study}.yaml{limit}",
         metrics=metrics,
     )
+
+
+def _report_manifest(plan: Plan, conclusion: Conclusion) -> dict[str, Any]:
+    """The lines about engine, machine and data that the report shows; seconds and counts of requests stay in manifest.json."""
+    environment = conclusion.environment
+    data = environment["data"].items()
+    return {
+        "engine": {name: f"{weights['engine']} {weights['dtype']}" for name, weights in environment["weights"].items()},
+        "hardware": {name: "; ".join(note["device"] for note in notes) for name, notes in environment["engines"].items()},
+        "versions": environment["versions"],
+        "data": {
+            name: f"{facts['split']}: {facts['n_read']} samples, {facts['n_left_out_by_card']} rows left out, {facts['fingerprint'][:12]}"
+            for name, facts in data
+        },
+        "seeds": {"study": plan.study.seed},
+        "plan_hash": plan.digest(),
+        "analysis_hash": analysis_hash(plan),
+        "analysis_changes": list(conclusion.changes),
+    }
+
+
+def analysis_hash(plan: Plan) -> str:
+    """sha256 of the pre-stated analysis."""
+    return hashlib.sha256(orjson.dumps(dict(plan.statement), option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
 def _model_facts(plan: Plan, name: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ all that a run, a re-scoring or a report needs; nothing later looks a name up ag
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -256,10 +257,17 @@ def analysis_statement(study: Study, pairs: Sequence[tuple[str, str]], metrics: 
     }
 
 
-def statement_changes(stated: Mapping[str, Any], now: Mapping[str, Any], at: float) -> list[dict[str, Any]]:
-    """What differs between the analysis stated first and the present one; empty if nothing does."""
+def statement_changes(stated: Mapping[str, Any], now: Mapping[str, Any], made: float) -> list[dict[str, Any]]:
+    """What differs between the analysis stated first and the present one; empty if nothing does.
+
+    Args:
+        stated: the analysis stated first.
+        now: the present one.
+        made: Unix time at which the present one was first stated.
+    """
+    date = datetime.datetime.fromtimestamp(made, tz=datetime.UTC).date().isoformat()
     return [
-        {"key": key, "old": stated.get(key), "new": now.get(key), "stated_at": at}
+        {"key": key, "old": stated.get(key), "new": now.get(key), "date": date}
         for key in sorted(stated.keys() | now.keys())
         if stated.get(key) != now.get(key)
     ]

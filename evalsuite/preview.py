@@ -9,12 +9,12 @@ from typing import Any
 
 from evalsuite.errors import Fault, UserError
 from evalsuite.plan import Item, Plan, PlannedModel, Refused, Selection
-from evalsuite.programs import context_for, prepare_all
+from evalsuite.programs import context_for, n_programs, prepare_all
 from evalsuite.prompts import Renderer, open_renderer
 from evalsuite.resolve import resolve
 from evalsuite.stats.power import Assumptions, Attainable, attainable
 from evalsuite.store import Store, request_key
-from evalsuite.types import Failure, Request
+from evalsuite.types import Failure, Request, Tell, untold
 from evalsuite.waves import Answered, Asked
 
 UNASKED = Failure(reason="engine_error", message="not asked: this is only a preview", transient=True)
@@ -119,21 +119,22 @@ def first_requests(
                 program.close()
 
 
-def preview(file: str | Path, selection: Selection, store_folder: Path) -> Preview:
+def preview(file: str | Path, selection: Selection, store_folder: Path, tell: Tell = untold) -> Preview:
     """Count what a study would ask and state what it could establish; loads tokenizers, no model.
 
     Args:
         file: study.yaml.
         selection: what the command line narrows it to.
         store_folder: the store whose answers would be used.
+        tell: told of progress.
 
     Raises:
         UserError: anything is wrong with the study.
     """
-    plan = resolve(file, selection)
+    plan = resolve(file, selection, tell=tell)
     probe(plan)
     with Store(store_folder) as store:
-        models = tuple(_model_preview(plan, model, store) for model in plan.models.values())
+        models = tuple(_model_preview(plan, model, store, tell) for model in plan.models.values())
     n_comparisons = len(plan.statement["pairs"]) * len(plan.statement["metrics"])
     alpha = plan.study.analysis.alpha / max(n_comparisons, 1)
     tasks, reach = [], {}
@@ -153,13 +154,14 @@ def preview(file: str | Path, selection: Selection, store_folder: Path) -> Previ
     )
 
 
-def _model_preview(plan: Plan, model: PlannedModel, store: Store) -> ModelPreview:
+def _model_preview(plan: Plan, model: PlannedModel, store: Store, tell: Tell) -> ModelPreview:
     renderer = open_renderer(model.checkpoint, model.entry.chat, plan.study.prompting)
     limit = context_tokens(model)
     lengths: dict[str, tuple[int, int]] = {}
-    n_items = 0
+    n_items, n_expected = 0, n_programs(plan, model.name)
     for _, requests in first_requests(plan, model, renderer):
         n_items += 1
+        tell(f"counting {model.name}", n_items, n_expected)
         for request in requests:
             n_prompt = len(request.prompt.token_ids)
             lengths[request_key(model.identity, request)] = (n_prompt, n_prompt + _n_output(request))
@@ -222,13 +224,13 @@ def preview_lines(preview: Preview) -> list[str]:
     return lines
 
 
-def check_study(file: str | Path, selection: Selection) -> list[str]:
+def check_study(file: str | Path, selection: Selection, tell: Tell = untold) -> list[str]:
     """Validate a study as far as that goes without a model; returns what was found in order.
 
     Raises:
         UserError: all faults.
     """
-    plan = resolve(file, selection)
+    plan = resolve(file, selection, tell=tell)
     probe(plan)
     lines = [f"{plan.file}: in order"]
     for name, model in plan.models.items():

@@ -34,7 +34,7 @@ from evalsuite.plugins import load_specs
 from evalsuite.prompts import check_letters
 from evalsuite.strategies.base import Strategy
 from evalsuite.tasks import Task, find_tasks, pool_split
-from evalsuite.types import Sample
+from evalsuite.types import Sample, Tell, untold
 
 T = TypeVar("T")
 
@@ -68,13 +68,19 @@ class _Faults:
             raise UserError(list(dict.fromkeys(self.found)))
 
 
-def resolve(file: str | Path, selection: Selection | None = None, recorded: Mapping[str, PlannedModel] | None = None) -> Plan:
+def resolve(
+    file: str | Path,
+    selection: Selection | None = None,
+    recorded: Mapping[str, PlannedModel] | None = None,
+    tell: Tell = untold,
+) -> Plan:
     """Resolve a study file, without loading a model.
 
     Args:
         file: path of study.yaml.
         selection: what the command line narrows the study to.
         recorded: models as they were when the study ran; they are then looked up nowhere else, and need not be here.
+        tell: told of progress.
 
     Raises:
         UserError: all faults of names and options together; failing none of those, all of data and checkpoints together.
@@ -94,15 +100,16 @@ def resolve(file: str | Path, selection: Selection | None = None, recorded: Mapp
 
     names = [name for name in study.models if chosen.models is None or name in chosen.models]
     planned_models: dict[str, PlannedModel | None] = (
-        {name: faults.attempt(partial(_plan_model, name, registry[name], study)) for name in names}
+        {name: faults.attempt(partial(_plan_model, name, registry[name], study, tell)) for name in names}
         if recorded is None
         else {name: recorded[name] for name in names}
     )
     entries = [entry for entry in study.tasks if chosen.tasks is None or entry.name in chosen.tasks]
     with_pool = any(strategy.n_shots > 0 for strategy in built_strategies.values())
-    planned_tasks = {
-        entry.name: faults.attempt(partial(_plan_task, entry, tasks[entry.name], study, chosen, with_pool)) for entry in entries
-    }
+    planned_tasks: dict[str, PlannedTask | None] = {}
+    for number, entry in enumerate(entries, start=1):
+        planned_tasks[entry.name] = faults.attempt(partial(_plan_task, entry, tasks[entry.name], study, chosen, with_pool))
+        tell("reading data", number, len(entries))
     _check_exclusions(faults, study, planned_tasks)
     _check_pools(faults, built_strategies, planned_tasks)
     faults.settle()
@@ -221,8 +228,8 @@ def _check_fit(
             faults.found.append(fault)
 
 
-def _plan_model(name: str, entry: ModelEntry, study: Study) -> PlannedModel:
-    checkpoint = find_checkpoint(name, entry)
+def _plan_model(name: str, entry: ModelEntry, study: Study, tell: Tell) -> PlannedModel:
+    checkpoint = find_checkpoint(name, entry, tell=tell)
     return PlannedModel(name=name, entry=entry, checkpoint=checkpoint, settings=settings_for(study, entry, checkpoint))
 
 

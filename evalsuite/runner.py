@@ -45,6 +45,8 @@ class ModelRun:
     """Prompt tokens of what was asked."""
     n_output_tokens: int = 0
     """Output tokens likewise."""
+    loading: bool = False
+    """True while the checkpoint is being loaded."""
     load_s: float = 0.0
     """Seconds that loading took; 0 if nothing was loaded."""
     engine_s: float = 0.0
@@ -153,8 +155,11 @@ class _Asker:
     def _loaded(self) -> Engine:
         if self.engine is None:
             started = time.perf_counter()
+            self.run.loading = True
+            self.watch(self.run)
             self.engine = self.stack.enter_context(open_engine(self.model.checkpoint.path, self.model.settings))
             self.run.load_s = time.perf_counter() - started
+            self.run.loading = False
             self.run.info = self.engine.info
             note_engine(self.store.folder, self.model.identity, asdict(self.engine.info))
         return self.engine

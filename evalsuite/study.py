@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from evalsuite.conclude import Conclusion, conclude
+from evalsuite.conclude import Conclusion, analysis_hash, conclude
 from evalsuite.config import study_as_yaml
 from evalsuite.engines.base import EngineSettings
 from evalsuite.errors import Fault, UserError
@@ -33,7 +32,7 @@ from evalsuite.resolve import resolve
 from evalsuite.runner import ModelRun, Watch, run_plan
 from evalsuite.scoring import recall, refused_rows, score_rows
 from evalsuite.store import Store, analysis_statements, state_analysis
-from evalsuite.types import Answer
+from evalsuite.types import Answer, Tell, untold
 from evalsuite.waves import Finished
 
 if TYPE_CHECKING:
@@ -65,6 +64,7 @@ def run_study(
     store: str | Path = ".evalsuite/store",
     out: str | Path | None = None,
     watch: Watch | None = None,
+    tell: Tell = untold,
 ) -> Result:
     """Run a study file: ask what the store does not hold, then score, compare and report.
 
@@ -73,13 +73,14 @@ def run_study(
         selection: what to narrow it to.
         store: the store's folder.
         out: out directory; None: reports/<study name>.
-        watch: told of progress.
+        watch: told of progress in answering.
+        tell: told of progress in everything else.
 
     Raises:
         UserError: anything is wrong with the study; nothing was loaded then.
     """
     started = time.perf_counter()
-    plan = resolve(file, selection)
+    plan = resolve(file, selection, tell=tell)
     probe(plan)
     directory = OutDir(Path(out) if out is not None else Path("reports") / plan.study.study)
     runs: list[ModelRun] = []
@@ -102,12 +103,12 @@ def run_study(
         write_json(
             directory.preparations, [{**asdict(name), "keys": list(keys)} for run in runs for name, keys in run.preparations.items()]
         )
-        concluded = conclude(plan, directory, opened, _changes(plan, opened))
+        concluded = conclude(plan, directory, opened, _changes(plan, opened), tell)
     _write_manifest(plan, directory, concluded, runs, time.perf_counter() - started)
     return _result(directory, concluded, runs)
 
 
-def report_study(out: str | Path, *, store: str | Path = ".evalsuite/store") -> Result:
+def report_study(out: str | Path, *, store: str | Path = ".evalsuite/store", tell: Tell = untold) -> Result:
     """Scores, statistics and report again from an out directory and the store, without a model or tokenizer.
 
     Reads OUT_DIR/study.yaml, so that a changed margin, level or missing rule takes effect; requests are those that were
@@ -116,6 +117,7 @@ def report_study(out: str | Path, *, store: str | Path = ".evalsuite/store") -> 
     Args:
         out: the out directory of a finished run.
         store: the store that it ran on.
+        tell: told of progress.
 
     Raises:
         UserError: the directory or the study in it is not in order.
@@ -123,7 +125,7 @@ def report_study(out: str | Path, *, store: str | Path = ".evalsuite/store") -> 
     directory = OutDir(Path(out))
     keys = recorded_keys(directory)
     manifest = _read_manifest(directory)
-    plan = resolve(directory.study, Selection(**manifest["selection"]), recorded_models(manifest))
+    plan = resolve(directory.study, Selection(**manifest["selection"]), recorded_models(manifest), tell)
     with Store(Path(store)) as opened:
         _warn_damaged(opened)
         with TableWriter(directory.scores, SCORES_SCHEMA) as scores_table:
@@ -134,7 +136,8 @@ def report_study(out: str | Path, *, store: str | Path = ".evalsuite/store") -> 
                 for cell in plan.cells(model.name):
                     for row in refused_rows(plan, cell):
                         scores_table.add(row)
-        concluded = conclude(plan, directory, opened, _changes(plan, opened))
+        state_analysis(opened.folder, plan.study.study, dict(plan.statement))
+        concluded = conclude(plan, directory, opened, _changes(plan, opened), tell)
     manifest.update(_analysis_part(plan, concluded))
     write_json(directory.manifest, manifest)
     return _result(directory, concluded, [])
@@ -176,10 +179,9 @@ def _with_refused(
 def _changes(plan: Plan, store: Store) -> list[dict[str, Any]]:
     """What was changed in the analysis since it was first stated in this store; empty if nothing was."""
     statements = analysis_statements(store.folder, plan.study.study)
-    if not statements:
-        return []
-    first = statements[0]
-    return statement_changes(first.analysis, orjson.loads(orjson.dumps(dict(plan.statement))), first.at)
+    now = orjson.loads(orjson.dumps(dict(plan.statement)))
+    made = next((statement.at for statement in statements if statement.analysis == now), time.time())
+    return statement_changes(statements[0].analysis, now, made) if statements else []
 
 
 def _unwatched(run: ModelRun) -> None:
@@ -202,11 +204,10 @@ def _shard_lines(plan: Plan, runs: Iterable[ModelRun]) -> tuple[str, ...]:
 
 
 def _analysis_part(plan: Plan, concluded: Conclusion) -> dict[str, Any]:
-    statement = orjson.dumps(dict(plan.statement), option=orjson.OPT_SORT_KEYS)
     return {
         "plan_hash": plan.digest(),
         "analysis": dict(plan.statement),
-        "analysis_hash": hashlib.sha256(statement).hexdigest(),
+        "analysis_hash": analysis_hash(plan),
         "analysis_changes": concluded.changes,
         "counts_by_status": concluded.counts,
     }

@@ -7,7 +7,7 @@ Every field has a sentence; "shown" means the order in which the choices stand i
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
@@ -168,6 +168,9 @@ class Failure:
 
 Outcome = Response | Failure
 
+Tell = Callable[[str, int, int], None]
+"""Told of progress on what takes longer than a moment: (what is being done, how much is done, how much there is)."""
+
 T = TypeVar("T")
 Asking = Generator[Sequence[Request], Sequence[Outcome], T]
 """A program over requests: yields requests that may run together, receives their outcomes in order, returns T."""
@@ -245,3 +248,8 @@ class Cell:
     """Name of the perturbation, `none` if none."""
     replicate: int
     """0, 1, ... independent draws; always 0 at temperature 0."""
+
+
+def untold(what: str, n_done: int, n_all: int) -> None:
+    """Tells nobody."""
+    del what, n_done, n_all

@@ -14,6 +14,7 @@ from typing import Any
 from evalsuite.errors import Fault, UserError
 from evalsuite.models.entries import ModelEntry
 from evalsuite.models.fingerprints import fingerprint
+from evalsuite.types import Tell, untold
 
 _SMALL_FILES = (
     "config*.json",
@@ -58,13 +59,14 @@ class Checkpoint:
     """False: the files came from the hub and models.yaml names no commit."""
 
 
-def find_checkpoint(name: str, entry: ModelEntry, *, offline: bool | None = None) -> Checkpoint:
+def find_checkpoint(name: str, entry: ModelEntry, *, offline: bool | None = None, tell: Tell = untold) -> Checkpoint:
     """Find a model's weights, tokenizer and configuration, from the hub if they are nowhere here.
 
     Args:
         name: registry name.
         entry: its entry.
         offline: True: never ask the hub; None: as $HF_HUB_OFFLINE says.
+        tell: told of progress in hashing the files.
 
     Raises:
         UserError: nothing is named, a file is missing, or the hub does not give it; says which and what to do.
@@ -74,10 +76,10 @@ def find_checkpoint(name: str, entry: ModelEntry, *, offline: bool | None = None
         return Checkpoint(name=name, path=entry.path, fingerprint=hashlib.sha256(entry.path.encode()).hexdigest())
     if entry.path:
         folder = _local_folder(name, entry)
-        return _checked(name, folder, Fault(file=entry.file, key=key, value=str(folder), allowed=""))
+        return _checked(name, folder, Fault(file=entry.file, key=key, value=str(folder), allowed=""), tell)
     if entry.repo:
         folder = _hub_folder(name, entry, entry.repo, offline=offline)
-        found = _checked(name, folder, Fault(file=entry.file, key=key, value=entry.repo, allowed=f"{_fetch_command(entry)} — "))
+        found = _checked(name, folder, Fault(file=entry.file, key=key, value=entry.repo, allowed=f"{_fetch_command(entry)} — "), tell)
         return replace(found, repo=entry.repo, revision=folder.name, pinned=entry.revision is not None)
     note = f" ({entry.note})" if entry.note else ""
     allowed = f"names no weights: give `path:` (folder with configuration, tokenizer and weights) or `repo:` (hub id){note}"
@@ -101,7 +103,7 @@ def _local_folder(name: str, entry: ModelEntry) -> Path:
     return folder
 
 
-def _checked(name: str, folder: Path, fault: Fault) -> Checkpoint:
+def _checked(name: str, folder: Path, fault: Fault, tell: Tell) -> Checkpoint:
     """The checkpoint in a folder, if it is whole."""
     names = sorted(str(file.relative_to(folder)) for depth in ("*", "*/*") for file in folder.glob(depth) if file.is_file())
     weights, missing = _weights(folder, names)
@@ -115,7 +117,7 @@ def _checked(name: str, folder: Path, fault: Fault) -> Checkpoint:
     files = tuple(sorted({*small, *weights}))
     try:
         config = json.loads((folder / "config.json").read_bytes())
-        digest = fingerprint(folder, files)
+        digest = fingerprint(folder, files, tell)
     except OSError as error:
         unreadable = f"cannot be read: {error.strerror or error}"
         raise UserError(Fault(file=fault.file, key=fault.key, value=fault.value, allowed=unreadable)) from None

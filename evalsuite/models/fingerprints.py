@@ -10,12 +10,14 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from evalsuite.types import Tell, untold
+
 _CHUNK = 1 << 22
 _FRESH_S = 2.0
 """A file that changed this recently may change again without a visible change of its times; its digest is not kept."""
 
 
-def fingerprint(folder: Path, files: Sequence[str]) -> str:
+def fingerprint(folder: Path, files: Sequence[str], tell: Tell = untold) -> str:
     """SHA-256 over the names and contents of a checkpoint's files.
 
     Digests of single files are kept in `fingerprints.json` under $EVALSUITE_CACHE or ~/.cache/evalsuite, by real path,
@@ -26,6 +28,7 @@ def fingerprint(folder: Path, files: Sequence[str]) -> str:
     Args:
         folder: the checkpoint.
         files: names relative to `folder`; order does not matter.
+        tell: told of progress, in bytes.
 
     Returns:
         64 hexadecimal digits.
@@ -37,6 +40,7 @@ def fingerprint(folder: Path, files: Sequence[str]) -> str:
     known = _read_cache(cache_file)
     fresh: dict[str, str] = {}
     total = hashlib.sha256()
+    n_done, n_all = 0, sum((folder / name).stat().st_size for name in files)
     for name in sorted(files):
         key, settled = _key(folder / name)
         digest = known.get(key) or fresh.get(key)
@@ -44,6 +48,8 @@ def fingerprint(folder: Path, files: Sequence[str]) -> str:
             digest = _digest(folder / name)
             if settled and _key(folder / name)[0] == key:
                 fresh[key] = digest
+        n_done += (folder / name).stat().st_size
+        tell(f"hashing {folder.name}", n_done, n_all)
         total.update(json.dumps([name, digest]).encode("utf-8"))
     if fresh:
         _write_cache(cache_file, fresh)

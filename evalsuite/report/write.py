@@ -12,10 +12,16 @@ from evalsuite.report.figures import draw
 from evalsuite.report.html import render_html
 from evalsuite.report.latex import render_latex
 from evalsuite.report.markdown import render_markdown
+from evalsuite.types import Tell, untold
 
 
-def write_report(report: Report, out_dir: Path) -> list[Path]:
+def write_report(report: Report, out_dir: Path, tell: Tell = untold) -> list[Path]:
     """Write report.html, report.md, tables/*.csv and *.tex, figures/*.svg, *.png and *.csv; other files there stay as they are.
+
+    Args:
+        report: what to write.
+        out_dir: the folder; made if it is not there.
+        tell: told of progress, in figures.
 
     Returns:
         The files written, sorted.
@@ -31,7 +37,10 @@ def write_report(report: Report, out_dir: Path) -> list[Path]:
     ):
         if len(set(names)) != len(names):
             raise ValueError(f"two {kind} share a name: {', '.join(sorted({name for name in names if names.count(name) > 1}))}")
-    drawn = {figure.name: draw(figure.plot) for figure in figures}
+    drawn = {}
+    for figure in figures:
+        drawn[figure.name] = draw(figure.plot)
+        tell("drawing the report", len(drawn), len(figures))
     contents: dict[str, bytes] = {
         "report.html": _bytes(render_html(report, {name: svg for name, (svg, _) in drawn.items()})),
         "report.md": _bytes(render_markdown(report)),

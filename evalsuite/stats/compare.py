@@ -32,6 +32,7 @@ from evalsuite.stats.tables import (
     sample_means,
     split_conditions,
 )
+from evalsuite.types import Tell, untold
 
 MIN_GROUPS = 10
 """Fewer groups give no verdict: the variance between them is too poorly known."""
@@ -53,7 +54,7 @@ COLUMNS = (
 """comparisons.csv: the contract's columns in its order, then ours."""
 
 
-def compare_frames(scores: pd.DataFrame, design: AnalysisDesign) -> pd.DataFrame:
+def compare_frames(scores: pd.DataFrame, design: AnalysisDesign, tell: Tell = untold) -> pd.DataFrame:
     """All comparisons of a study, family first, with verdicts.
 
     Family: `design.pairs` x tasks of `design.primary_metric` in the primary cell; each has a row even without scores. Holm runs
@@ -68,6 +69,7 @@ def compare_frames(scores: pd.DataFrame, design: AnalysisDesign) -> pd.DataFrame
     Args:
         scores: columns of scores.parquet.
         design: the analysis.
+        tell: told of progress, in comparisons.
 
     Returns:
         `COLUMNS`; nulls where a number does not exist. Does not depend on the order of rows of `scores`.
@@ -80,10 +82,11 @@ def compare_frames(scores: pd.DataFrame, design: AnalysisDesign) -> pd.DataFrame
         raise ValueError(f"no record of the metrics {', '.join(unknown)}")
     cells = split_conditions(scores, design.metrics)
     n_classes = class_counts(scores, design.metrics)
-    rows = [
-        compare_pair(planned, cells.get(planned.condition, {}), n_classes.get(planned.condition.task, 0), design)
-        for planned in planned_comparisons(cells, design)
-    ]
+    rows = []
+    wanted = list(planned_comparisons(cells, design))
+    for planned in wanted:
+        rows.append(compare_pair(planned, cells.get(planned.condition, {}), n_classes.get(planned.condition.task, 0), design))
+        tell("comparing", len(rows), len(wanted))
     return as_frame(adjudicate(rows, design))
 
 
