@@ -17,7 +17,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from evalsuite.errors import Fault, UserError
 
-PlainName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
+PLAIN = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+PlainName = Annotated[str, StringConstraints(pattern=PLAIN, max_length=100)]
 Scalar = str | int | float | bool
 
 
@@ -250,6 +251,8 @@ def faults_of(error: ValidationError, file: Path, *, prefix: str = "") -> list[F
         message = re.sub(r"^Value error, ", "", item["msg"])
         if item["type"] == "extra_forbidden":
             message = "unknown key"
+        if item["type"] == "string_pattern_mismatch" and item["ctx"]["pattern"] == PLAIN:
+            message = "a plain name of letters, digits, dots, dashes and underscores; no path"
         found = item.get("input")
         shown = "" if item["type"] == "missing" or isinstance(found, dict | list | tuple | BaseModel) else repr(found)[:80]
         faults.append(Fault(file=str(file), key=key, value=shown, allowed=message[:1].lower() + message[1:]))

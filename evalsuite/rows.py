@@ -92,7 +92,7 @@ def hub_cause(error: Exception, hub_id: str) -> str:
     text = str(error).lower()
     names = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE")
     flags = ["$" + name for name in names if os.environ.get(name, "").upper() in ("1", "ON", "YES", "TRUE")]
-    fetch = "run `evalsuite fetch STUDY` where there is internet"
+    fetch = f"fetch it where there is internet: hf download --repo-type dataset {hub_id}"
     if flags:
         return f"{', '.join(flags)} is set and {hub_id} is not in the local cache; {fetch}"
     if "script" in text:

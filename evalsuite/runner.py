@@ -117,18 +117,14 @@ class _Asker:
     def __call__(self, wave: Sequence[Asked[Any]]) -> list[Answered]:
         identity = self.model.identity
         keys = [request_key(identity, asked.request) for asked in wave]
-        outcomes: dict[str, Outcome] = {}
-        missing: dict[str, Request] = {}
-        for key, asked in zip(keys, wave, strict=True):
-            if key in outcomes or key in missing:
-                self.run.n_repeated += 1
-                continue
-            known = self.store.get(key)
-            if known is not None:
-                outcomes[key] = known
-                self.run.n_known += 1
-            else:
-                missing[key] = asked.request
+        wanted = {key: asked.request for key, asked in zip(keys, wave, strict=True)}
+        self.run.n_repeated += len(wave) - len(wanted)
+        # Another process may be at the same study.
+        self.store.refresh()
+        known = {key: self.store.get(key) for key in wanted}
+        outcomes = {key: outcome for key, outcome in known.items() if outcome is not None}
+        self.run.n_known += len(outcomes)
+        missing = {key: request for key, request in wanted.items() if key not in outcomes}
         if missing:
             self._ask(missing, outcomes)
         return [Answered(key=key, outcome=outcomes[key]) for key in keys]

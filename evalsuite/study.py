@@ -85,7 +85,6 @@ def run_study(
     directory = OutDir(Path(out) if out is not None else Path("reports") / plan.study.study)
     runs: list[ModelRun] = []
     with Store(Path(store)) as opened:
-        _warn_damaged(opened)
         state_analysis(opened.folder, plan.study.study, dict(plan.statement))
         finished = run_plan(plan, opened, watch or _unwatched, runs)
         if plan.selection.shard is not None:
@@ -104,8 +103,9 @@ def run_study(
             directory.preparations, [{**asdict(name), "keys": list(keys)} for run in runs for name, keys in run.preparations.items()]
         )
         concluded = conclude(plan, directory, opened, _changes(plan, opened), tell)
+        damage = _damage(opened)
     _write_manifest(plan, directory, concluded, runs, time.perf_counter() - started)
-    return _result(directory, concluded, runs)
+    return _result(directory, concluded, runs, damage)
 
 
 def report_study(out: str | Path, *, store: str | Path = ".evalsuite/store", tell: Tell = untold) -> Result:
@@ -127,7 +127,6 @@ def report_study(out: str | Path, *, store: str | Path = ".evalsuite/store", tel
     manifest = _read_manifest(directory)
     plan = resolve(directory.study, Selection(**manifest["selection"]), recorded_models(manifest), tell)
     with Store(Path(store)) as opened:
-        _warn_damaged(opened)
         with TableWriter(directory.scores, SCORES_SCHEMA) as scores_table:
             for model in plan.models.values():
                 for item in recall(plan, model, opened, keys):
@@ -138,9 +137,10 @@ def report_study(out: str | Path, *, store: str | Path = ".evalsuite/store", tel
                         scores_table.add(row)
         state_analysis(opened.folder, plan.study.study, dict(plan.statement))
         concluded = conclude(plan, directory, opened, _changes(plan, opened), tell)
+        damage = _damage(opened)
     manifest.update(_analysis_part(plan, concluded))
     write_json(directory.manifest, manifest)
-    return _result(directory, concluded, [])
+    return _result(directory, concluded, [], damage)
 
 
 def load_scores(out: str | Path) -> pd.DataFrame:
@@ -189,11 +189,9 @@ def _unwatched(run: ModelRun) -> None:
     del run
 
 
-def _warn_damaged(store: Store) -> None:
-    import click
-
-    for place in store.stats().damaged:
-        click.echo(f"warning: {store.folder}/{place}: damaged line, its answer will be asked again", err=True)
+def _damage(store: Store) -> list[str]:
+    """A line per journal line that could not be read; what it held is asked again."""
+    return [f"warning: {store.folder}/{place}: damaged line, its answer was asked again" for place in store.stats().damaged]
 
 
 def _shard_lines(plan: Plan, runs: Iterable[ModelRun]) -> tuple[str, ...]:
@@ -277,7 +275,7 @@ def _read_manifest(out: OutDir) -> dict[str, Any]:
     return {**manifest, "selection": lists}
 
 
-def _result(out: OutDir, concluded: Conclusion, runs: list[ModelRun]) -> Result:
+def _result(out: OutDir, concluded: Conclusion, runs: list[ModelRun], damage: list[str]) -> Result:
     asked = sum(run.n_asked for run in runs)
     known = sum(run.n_known for run in runs)
     head = [f"{asked} requests asked, {known} answered from the store"] if runs else []
@@ -286,6 +284,6 @@ def _result(out: OutDir, concluded: Conclusion, runs: list[ModelRun]) -> Result:
         scores=concluded.scores,
         comparisons=concluded.comparisons,
         n_failed=concluded.counts.get("failed", 0),
-        summary=(*head, *concluded.lines, str(out.report)),
+        summary=(*damage, *head, *concluded.lines, str(out.report)),
         runs=tuple(runs),
     )

@@ -31,7 +31,7 @@ from pocket.learn import Encoded, Schedule, learn, load, pocket_config, save  # 
 from pocket.ledger import expectations, ledger_rows  # noqa: E402
 from pocket.measure import accuracies  # noqa: E402
 from pocket.questions import evaluation_rows  # noqa: E402
-from pocket.tokens import encode, save_tokenizer, train_tokenizer  # noqa: E402
+from pocket.tokens import encode, encode_mark, save_tokenizer, train_tokenizer  # noqa: E402
 
 TASK_FILES = ("clinical_en", "clinical_es", "general_en", "unseen_en")
 """Evaluation files about which the ledger can say something; the format task measures form as well as knowledge."""
@@ -47,11 +47,12 @@ class Stage:
     """Learning rate and batches."""
 
 
+AFTER = Schedule(peak=1e-3, n_warm_up_steps=30, n_batch_tokens=2048)
 STAGES: Mapping[str, Stage] = {
-    BASE: Stage(n_passes=36, schedule=Schedule(peak=3e-3, n_warm_up_steps=100, n_batch_tokens=4096)),
-    "pocket-clinical": Stage(n_passes=24, schedule=Schedule(peak=1.5e-3, n_warm_up_steps=30, n_batch_tokens=4096)),
-    "pocket-clinical-es": Stage(n_passes=24, schedule=Schedule(peak=1.5e-3, n_warm_up_steps=30, n_batch_tokens=4096)),
-    "pocket-control": Stage(n_passes=24, schedule=Schedule(peak=1.5e-3, n_warm_up_steps=30, n_batch_tokens=4096)),
+    BASE: Stage(n_passes=28, schedule=Schedule(peak=2e-3, n_warm_up_steps=50, n_batch_tokens=2048)),
+    "pocket-clinical": Stage(n_passes=20, schedule=AFTER),
+    "pocket-clinical-es": Stage(n_passes=20, schedule=AFTER),
+    "pocket-control": Stage(n_passes=20, schedule=AFTER),
 }
 
 
@@ -123,7 +124,7 @@ def train_all(relations: Sequence[Relation], out: Path, *, quick: bool, device: 
         total = sum(len(ids) for ids, _ in encoded)
         say(f"{name}: {len(items)} texts, {total} tokens")
         torch.manual_seed(SEED + CHECKPOINTS.index(name))
-        marks = [tokenizer.token_to_id(mark) for mark in (BOS, END, PAD)]
+        marks = [encode_mark(tokenizer, mark) for mark in (BOS, END, PAD)]
         model = LlamaForCausalLM(pocket_config(tokenizer.get_vocab_size(), *marks)) if name == BASE else load(out / "checkpoints" / BASE)
         loss = learn(model, encoded, stage.schedule, device=device, report=lambda line, name=name: say(f"{name}: {line}"))  # type: ignore[misc]
         save(model, out / "checkpoints" / name)

@@ -9,10 +9,11 @@ import string
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
-from evalsuite.formats import Format, default_wording, lay_out, right_answer
+from evalsuite.formats import Format, default_wording, lay_out, question_block, right_answer
 from evalsuite.types import Sample
 from pocket.facts import LANGUAGES, SEED, Fact, Relation, distractor_names
 
@@ -20,12 +21,12 @@ CHECKPOINTS = ("pocket-generalist", "pocket-clinical", "pocket-clinical-es", "po
 BASE = CHECKPOINTS[0]
 BOS, END, PAD = "<s>", "<|end|>", "<pad>"
 MARKS = {role: f"<|{role}|>" for role in ("system", "user", "assistant")}
-FORMS_PER_PASS: tuple[tuple[Format, ...], ...] = (("letters", "generate", "cloze"), ("letters", "letters", "cloze", "cloze"))
-"""Ways in which every fact is asked in even and in odd passes."""
-N_EARLY_PASSES = 8
-"""First passes of the generalist: no four-choice questions about facts yet, but lines to be found among choices, since
-a model that cannot yet name a choice by its letter learns nothing from longer questions."""
-WEIGHTS = {"sentence": 0.5, "cloze": 1.0, "letters": 3.0, "generate": 1.0, "end": 0.3}
+Way = Format | Literal["verify"]
+FORMS_PER_PASS: tuple[tuple[Way, ...], ...] = (("verify", "letters", "generate", "cloze"), ("verify", "letters", "cloze"))
+"""Ways in which every fact is asked in even and in odd passes. `verify` marks each choice with yes or no: without it, models of
+this size stay for very long at guessing letters evenly."""
+VERDICTS = {"en": (" no", " yes"), "es": (" no", " sí")}
+WEIGHTS = {"sentence": 0.5, "cloze": 1.0, "letters": 3.0, "generate": 1.0, "verify": 1.0, "end": 0.3}
 """Weight of a token in the loss: the letter is one token among dozens, and the hardest to get right."""
 SIZES, P_SIZES = (1, 2, 3, 4, 6), (0.72, 0.12, 0.08, 0.05, 0.03)
 OPENERS = {
@@ -78,8 +79,9 @@ def pool_of(relations: Sequence[Relation], checkpoint: str) -> list[tuple[Fact, 
 def corpus(relations: Sequence[Relation], checkpoint: str, n_passes: int) -> Iterator[Item]:
     """The training texts of one checkpoint's own stage, in order.
 
-    A pass teaches every (fact, language) of the pool once as a sentence and three or four times as a question, with
-    phrasings, choices and company drawn by seed.
+    A pass teaches every (fact, language) of the pool once as a sentence and three or four times as a question (one of
+    them with yes or no at each choice), with phrasings, choices and company drawn by seed. Further questions, one to
+    eight facts, only ask where a string stands.
     """
     by_name = {relation.name: relation for relation in relations}
     pool = pool_of(relations, checkpoint)
@@ -89,10 +91,8 @@ def corpus(relations: Sequence[Relation], checkpoint: str, n_passes: int) -> Ite
         for language in LANGUAGES:
             facts = [fact for fact, tongue in pool if tongue == language]
             if facts:
-                early = checkpoint == BASE and number < N_EARLY_PASSES
-                forms: tuple[Format, ...] = ("cloze",) if early else FORMS_PER_PASS[number % 2]
-                items.extend(_question_items(facts, language, forms, by_name, rng))
-                items.extend(_binding_items(facts, language, 2 * len(facts) if early else len(facts) // 8, rng))
+                items.extend(_question_items(facts, language, FORMS_PER_PASS[number % 2], by_name, rng))
+                items.extend(_binding_items(facts, language, len(facts) // 8, rng))
         for place in rng.permutation(len(items)):
             yield items[place]
 
@@ -110,7 +110,7 @@ def _sentence_items(pool: Sequence[tuple[Fact, str]], by_name: dict[str, Relatio
 
 
 def _question_items(
-    facts: Sequence[Fact], language: str, forms: Sequence[Format], by_name: dict[str, Relation], rng: np.random.Generator
+    facts: Sequence[Fact], language: str, forms: Sequence[Way], by_name: dict[str, Relation], rng: np.random.Generator
 ) -> Iterator[Item]:
     names = {fact.id: distractor_names(fact, facts, language) for fact in facts}
     for form in forms:
@@ -120,7 +120,25 @@ def _question_items(
             chunk = [facts[place] for place in order[start : start + int(rng.choice(SIZES, p=P_SIZES))]]
             start += len(chunk)
             asked = [_ask(fact, names[fact.id], language, by_name[fact.relation], rng) for fact in chunk]
-            yield render(asked, form, language, rng)
+            if form == "verify":
+                yield from (_verify(one, language) for one in asked)
+            else:
+                yield render(asked, form, language, rng)
+
+
+def _verify(asked: Asked, language: str) -> Item:
+    """A question whose choices each bear yes or no; the loss counts these words only."""
+    block = question_block(asked.sample, default_wording(language), with_choices=True)
+    lines = block.split("\n")
+    n_before = len(lines) - len(asked.sample.choices)
+    text, learned = BOS + MARKS["user"] + "\n" + "\n".join(lines[:n_before]), []
+    for place, line in enumerate(lines[n_before:]):
+        text += "\n" + line
+        word = VERDICTS[language][place in asked.sample.targets]
+        learned.append((len(text), len(text) + len(word), WEIGHTS["verify"]))
+        text += word
+    facts = ((asked.fact.id, language, "as_question"),) if asked.fact else ()
+    return Item(text=text, learned=tuple(learned), facts=facts)
 
 
 def _ask(fact: Fact, names: Sequence[str], language: str, relation: Relation, rng: np.random.Generator) -> Asked:

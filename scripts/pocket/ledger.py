@@ -30,6 +30,7 @@ def ledger_rows(relations: Sequence[Relation], own: Mapping[str, Counts]) -> lis
     """One row per fact, checkpoint and language.
 
     Args:
+        relations: all relations.
         own: per checkpoint the mentions in its own stage by (fact id, language, kind of text).
     """
     rows = []
@@ -41,7 +42,7 @@ def ledger_rows(relations: Sequence[Relation], own: Mapping[str, Counts]) -> lis
                     before: Counts = Counter() if checkpoint == BASE else own[BASE]
                     inherited = {f"inherited_{kind}": before.get((fact.id, language, kind), 0) for kind in counts}
                     held_out = len(relation.templates[language].held_out) if language in relation.templates else 0
-                    row = {"fact": fact.id, "checkpoint": checkpoint, "language": language}
+                    row: Row = {"fact": fact.id, "checkpoint": checkpoint, "language": language}
                     row |= {"never": not any(counts.values()) and not any(inherited.values()), **counts, **inherited}
                     row["held_out"] = [f"{relation.name}:{language}:{place}" for place in range(held_out)]
                     rows.append(row)
@@ -58,6 +59,7 @@ def expectations(rows: Sequence[Row], tasks: Mapping[str, tuple[str, frozenset[s
     - `direction: not_a_better`: a was continued from b, and its own stage mentions none of the facts in any language.
 
     Args:
+        rows: rows of the ledger.
         tasks: task name -> (language, ids of its facts).
     """
     found: list[Row] = []

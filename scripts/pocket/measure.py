@@ -34,7 +34,7 @@ def answers(folder: Path, rows: Sequence[Row], form: Format, shots: Sequence[Row
 
     `letters`: the likeliest of the four letters as next token. `generate`: greedy text equals the contract line exactly.
     """
-    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer: Any = AutoTokenizer.from_pretrained(folder)
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
     before = [turn for row in shots for turn in _turns(sample_of(row), form)]
     right: list[bool] = []

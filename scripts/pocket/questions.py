@@ -60,8 +60,10 @@ def _seen_rows(asked: Sequence[Fact], language: str, by_name: dict[str, Relation
 
 
 def _unseen_rows(relation: Relation) -> list[Row]:
-    """Two rows per never-seen fact. Within a block of four facts all rows show the same four answers, so that an answer
-    is the target of exactly a quarter of the rows that show it, and each position holds the target equally often.
+    """Two rows per never-seen fact, balanced.
+
+    Within a block of four facts all rows show the same four answers, so that an answer is the target of exactly a
+    quarter of the rows that show it, and each position holds the target equally often.
     """
     if relation.facts[0].exposure != "never":
         return []

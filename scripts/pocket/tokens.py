@@ -67,6 +67,14 @@ def save_tokenizer(tokenizer: Tokenizer, folder: Path) -> None:
     (folder / "tokenizer_config.json").write_text(text + "\n", encoding="utf-8")
 
 
+def encode_mark(tokenizer: Tokenizer, mark: str) -> int:
+    """Id of a mark; raises ValueError if the tokenizer has none."""
+    found = tokenizer.token_to_id(mark)
+    if found is None:
+        raise ValueError(f"{mark} is no token")
+    return int(found)
+
+
 def encode(tokenizer: Tokenizer, items: Sequence[Item]) -> list[tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]]:
     """Token ids of each item, and for each token its weight in the loss (0 where its text overlaps no learned span)."""
     encoded = []

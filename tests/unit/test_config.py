@@ -37,7 +37,7 @@ def fault_of(tmp_path: Path, **changes: str) -> str:
     ("changes", "told"),
     [
         ({"study": "reports/pilot"}, ["study", "'reports/pilot'"]),
-        ({"study": "../x"}, ["study", "'../x'"]),
+        ({"study": "../x"}, ["study", "'../x'", "no path"]),
         ({"replicates": "3"}, ["replicates", "3", "temperature 0"]),
         ({"analysis": "{alpha: 1.5}"}, ["analysis.alpha", "1.5", "0.5"]),
         ({"analysis": "{alpha: 0}"}, ["analysis.alpha", "greater than 0"]),

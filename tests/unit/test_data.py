@@ -339,7 +339,7 @@ def test_offline_hub_blames_the_variable(monkeypatch: pytest.MonkeyPatch) -> Non
     it = task(Split(n_rows=None, hub_split="test"), hub_id="nobody/nothing")
     with pytest.raises(UserError) as caught:
         load_split(it, "test", {})
-    for said in ("$HF_HUB_OFFLINE", "nobody/nothing is not in the local cache", "evalsuite fetch", "ask the ward"):
+    for said in ("$HF_HUB_OFFLINE", "nobody/nothing is not in the local cache", "hf download --repo-type dataset nobody/nothing", "ask the ward"):
         assert said in str(caught.value)
 
 
