@@ -92,7 +92,8 @@ class Task:
     card: TaskCard
     """The card."""
     to_sample: Callable[[Row, int], Sample | Excluded]
-    """(row, 0-based number of the row in its split) -> sample. Raises ValueError (without text of the row) for a malformed row."""
+    """(row, 0-based number of the row in its split) -> sample. For a malformed row raises RowError, whose words (never the row's) are
+    always shown; of any other exception only type and line are shown where the task is restricted."""
     folder: Path | None = None
     """Folder of the plugin, set when it is found; data files beside the plugin lie there."""
 

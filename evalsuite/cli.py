@@ -42,8 +42,13 @@ def main() -> None:
     """Does a clinical language model beat the generalist it was made from? Paired studies on local models."""
 
 
-def _names(_: click.Context, __: click.Parameter, value: str | None) -> tuple[str, ...] | None:
-    return None if value is None else tuple(name.strip() for name in value.split(",") if name.strip())
+def _names(_: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, ...] | None:
+    if value is None:
+        return None
+    names = tuple(name.strip() for name in value.split(",") if name.strip())
+    if not names:
+        raise UserError(Fault(file="command line", key=f"--{parameter.name}", value=value, allowed="one or more names, e.g. a,b"))
+    return names
 
 
 def _shard(_: click.Context, __: click.Parameter, value: str | None) -> tuple[int, int] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -51,7 +51,9 @@ class Conclusion:
     """Verdicts for a terminal."""
 
 
-def conclude(plan: Plan, out: OutDir, store: Store, changes: Sequence[Mapping[str, Any]], tell: Tell) -> Conclusion:
+def conclude(
+    plan: Plan, out: OutDir, store: Store, changes: Sequence[Mapping[str, Any]], tell: Tell, versions: Mapping[str, str] | None = None
+) -> Conclusion:
     """Estimate, compare and report what scores.parquet holds; writes comparisons.csv and the report.
 
     Args:
@@ -60,6 +62,7 @@ def conclude(plan: Plan, out: OutDir, store: Store, changes: Sequence[Mapping[st
         store: says on what the answers were computed.
         changes: what was changed in the analysis since it was stated; any makes every result exploratory.
         tell: told of progress.
+        versions: of the libraries when the study ran; None: those of now.
     """
     scores = pd.read_parquet(out.scores)
     metrics = {name: METRICS[name] for task in plan.tasks.values() for name in task.task.card.metrics}
@@ -73,10 +76,10 @@ def conclude(plan: Plan, out: OutDir, store: Store, changes: Sequence[Mapping[st
         scores=scores,
         estimates=estimates,
         comparisons=comparisons,
-        counts={str(status): int(n) for status, n in scores["status"].value_counts().sort_index().items()},
+        counts=counts_by_status(scores, {name: task.metric for name, task in plan.tasks.items()}),
         changes=changes,
-        environment=environment_of(plan, store),
-        lines=verdict_lines(comparisons, changes),
+        environment=environment_of(plan, store, versions),
+        lines=verdict_lines(plan, comparisons, changes),
     )
     write_report(build(findings_of(plan, out, conclusion, metrics)), out.folder, tell)
     return conclusion
@@ -99,6 +102,7 @@ def design_of(plan: Plan, metrics: Mapping[str, Metric], *, exploratory: bool) -
         n_resamples=analysis.n_resamples,
         seed=plan.study.seed,
         exclude=plan.study.exclude,
+        n_family=len(plan.statement["pairs"]) * len(plan.statement["metrics"]),
         tags={name: {s.id: s.tags for s in task.samples if s.tags} for name, task in plan.tasks.items()},
         exploratory=exploratory,
     )
@@ -113,10 +117,16 @@ def _role(design: AnalysisDesign, task: str, metric: str, strategy: str, perturb
     return "primary" if primary else "exploratory"
 
 
-def environment_of(plan: Plan, store: Store) -> dict[str, Any]:
+def counts_by_status(scores: pd.DataFrame, metrics: Mapping[str, str]) -> dict[str, int]:
+    """Answers by status, each answer once: by the metric that its task is compared on."""
+    own = scores[scores["metric"] == scores["task"].map(metrics)]
+    return {str(status): int(n) for status, n in own["status"].value_counts().sort_index().items()}
+
+
+def environment_of(plan: Plan, store: Store, versions: Mapping[str, str] | None) -> dict[str, Any]:
     """On what the answers were computed and from what; the same whoever asks, as long as the store is the same."""
     return {
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}},
+        "versions": dict(versions or {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}}),
         "engines": {name: engine_notes(store.folder, model.identity) for name, model in plan.models.items()},
         "weights": {
             name: {
@@ -147,7 +157,6 @@ def environment_of(plan: Plan, store: Store) -> dict[str, Any]:
 def findings_of(plan: Plan, out: OutDir, conclusion: Conclusion, metrics: Mapping[str, Metric]) -> Findings:
     """Everything the report is made from; nothing in it differs between an undisturbed run and a resumed one."""
     prompts = first_prompts(plan, out)
-    limit = f" --limit {plan.selection.limit}" if plan.selection.limit else ""
     return Findings(
         study=plan.study,
         models={name: _model_facts(plan, name) for name in plan.models},
@@ -158,9 +167,25 @@ def findings_of(plan: Plan, out: OutDir, conclusion: Conclusion, metrics: Mappin
         prompts=prompts,
         prompt_differences=prompt_differences(plan, prompts),
         manifest=_report_manifest(plan, conclusion),
-        command=f"evalsuite run {plan.study.study}.yaml{limit}",
+        command=command_of(plan),
         metrics=metrics,
+        selection={
+            **{key: value for key, value in asdict(plan.selection).items() if value is not None},
+            "n_family": len(plan.statement["pairs"]) * len(plan.statement["metrics"]),
+        },
+        excluded={name: task.excluded for name, task in plan.tasks.items() if task.excluded},
     )
+
+
+def command_of(plan: Plan) -> str:
+    """The command that makes this report, with everything that narrowed the study."""
+    chosen = plan.selection
+    parts = ["evalsuite run", plan.file.name]
+    parts += [f"--models {','.join(chosen.models)}"] if chosen.models else []
+    parts += [f"--tasks {','.join(chosen.tasks)}"] if chosen.tasks else []
+    parts += [f"--limit {chosen.limit}"] if chosen.limit else []
+    parts += [f"--engine {chosen.engine}"] if chosen.engine else []
+    return " ".join(parts)
 
 
 def _report_manifest(plan: Plan, conclusion: Conclusion) -> dict[str, Any]:
@@ -172,7 +197,8 @@ def _report_manifest(plan: Plan, conclusion: Conclusion) -> dict[str, Any]:
         "hardware": {name: "; ".join(note["device"] for note in notes) for name, notes in environment["engines"].items()},
         "versions": environment["versions"],
         "data": {
-            name: f"{facts['split']}: {facts['n_read']} samples, {facts['n_left_out_by_card']} rows left out, {facts['fingerprint'][:12]}"
+            name: f"{facts['split']}: {facts['n_samples']} of {facts['n_read']} samples,"
+            f" {facts['n_left_out_by_card']} rows left out, {facts['fingerprint'][:12]}"
             for name, facts in data
         },
         "seeds": {"study": plan.study.seed},
@@ -192,7 +218,7 @@ def _model_facts(plan: Plan, name: str) -> dict[str, Any]:
     entry = model.entry
     path = entry.path or ""
     # A folder of this machine is nobody else's business, and would make reports differ between machines.
-    label = path if path.startswith(("package:", "stub:")) else Path(path).name
+    label = path.partition("?")[0] if path.startswith(("package:", "stub:")) else Path(path).name
     return {
         "domain": entry.domain,
         "base": entry.base,
@@ -218,6 +244,8 @@ def first_prompts(plan: Plan, out: OutDir) -> dict[tuple[str, str], dict[str, st
     )
     prompts: dict[tuple[str, str], dict[str, str | None]] = {}
     for row in table.to_pylist():
+        if row["prompt"] is None and not plan.tasks[row["task"]].task.card.restricted:
+            continue  # the perturbation refused this sample, so nothing was sent
         prompts.setdefault((row["task"], row["strategy"]), {}).setdefault(row["model"], row["prompt"])
     return prompts
 
@@ -235,21 +263,30 @@ def prompt_differences(plan: Plan, prompts: Mapping[tuple[str, str], Mapping[str
     return differences
 
 
-def verdict_lines(comparisons: pd.DataFrame, changes: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
-    """The primary comparisons as lines for a terminal."""
+def verdict_lines(plan: Plan, comparisons: pd.DataFrame, changes: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """The comparisons of the primary cell as lines for a terminal, with what is missing on either side."""
     head = "analysis changed since it was stated, so everything is exploratory: "
     lines = [f"{head}{change['key']}: {change['old']} -> {change['new']}" for change in changes]
-    rows = comparisons[(comparisons["role"] == "primary") | bool(changes)]
-    rows = rows[rows["subset"] == "all"]
-    if rows.empty:
+    metrics = {name: task.metric for name, task in plan.tasks.items()}
+    in_cell = (
+        (comparisons["strategy"] == plan.primary_strategy)
+        & (comparisons["perturbation"] == plan.study.analysis.primary.perturbation)
+        & (comparisons["metric"] == comparisons["task"].map(metrics))
+        & (comparisons["subset"] == "all")
+    )
+    if not in_cell.any():
         return (*lines, "no pair of models, so nothing was compared")
-    for row in rows.to_dict("records"):
-        name = f"{row['model_a']} - {row['model_b']}, {row['task']}, {row['metric']}: "
-        if row["difference"] != row["difference"]:
-            lines.append(f"{name}{row['verdict']} ({row['status_note']})")
-            continue
-        interval = f"{row['ci_level']:.0%} interval {100 * row['ci_low']:+.1f} to {100 * row['ci_high']:+.1f}"
-        numbers = f"{100 * row['difference']:+.1f} points, {interval}"
-        note = f" ({row['status_note']})" if row["status_note"] else ""
-        lines.append(f"{name}{numbers}, n = {row['n_samples']}: {row['verdict']}{note}")
-    return tuple(lines)
+    return (*lines, *(_verdict_line(row) for row in comparisons[in_cell].to_dict("records")))
+
+
+def _verdict_line(row: Mapping[Any, Any]) -> str:
+    name = f"{row['model_a']} - {row['model_b']}, {row['task']}, {row['metric']}"
+    notes = [str(row["status_note"])] if row["status_note"] else []
+    notes += [
+        f"{row[key]} answers of {row[f'model_{side}']} missing" for side, key in (("a", "n_a_missing"), ("b", "n_b_missing")) if row[key]
+    ]
+    noted = f" ({'; '.join(notes)})" if notes else ""
+    if row["difference"] != row["difference"]:
+        return f"{name}: {row['verdict']}{noted}"
+    interval = f"{100 * row['ci_level']:g}% interval {100 * row['ci_low']:+.1f} to {100 * row['ci_high']:+.1f}"
+    return f"{name}: {100 * row['difference']:+.1f} points, {interval}, n = {row['n_samples']}: {row['verdict']}{noted}"

@@ -186,7 +186,10 @@ class Study(FileModel):
                 raise ValueError(f"{what} = {', '.join(twice)}: each name once (give strategies an `id` of their own)")
         if self.replicates > 1 and self.decoding.temperature == 0:
             raise ValueError(f"replicates = {self.replicates}: only 1 at decoding.temperature 0, since greedy draws are all the same")
+        unordered = [tuple(sorted(pair)) for pair in self.pairs or ()]
         for a, b in self.pairs or ():
+            if unordered.count(tuple(sorted((a, b)))) > 1:
+                raise ValueError(f"pairs = [{a}, {b}]: each pair once, in one direction")
             for member in (a, b):
                 if member not in self.models:
                     raise ValueError(f"pairs = [{a}, {b}]: {member} is not among `models`")
@@ -203,6 +206,8 @@ def _mapping_without_repeats(loader: _StrictLoader, node: yaml.MappingNode) -> d
     seen: dict[Any, int] = {}
     for key_node, _ in node.value:
         key = loader.construct_object(key_node)
+        if not isinstance(key, str | int | float | bool | datetime.date | None):
+            raise yaml.constructor.ConstructorError(None, None, "a key must be plain text", key_node.start_mark)
         if key in seen:
             raise yaml.constructor.ConstructorError(None, None, f"key {key!r} stands twice", key_node.start_mark)
         seen[key] = 1
@@ -229,6 +234,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
     try:
         # _StrictLoader is a SafeLoader: no object construction from tags.
         content = yaml.load(text, Loader=_StrictLoader)  # noqa: S506
+    except ValueError as error:  # a date such as 2024-02-30
+        raise UserError(Fault(file=str(path), key="", value="", allowed=f"not valid YAML: {error}")) from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{path}:{mark.line + 1}" if mark else str(path)

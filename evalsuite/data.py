@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import string
 import traceback
 import unicodedata
 from collections import Counter
@@ -18,12 +19,23 @@ from pathlib import Path
 
 from evalsuite.cards import Split, Task, TaskCard
 from evalsuite.errors import Fault, UserError
-from evalsuite.rows import SUFFIXES, HubError, Row, hub_rows, plain, read_rows, scan_rows
+from evalsuite.rows import SUFFIXES, HubError, Row, RowError, hub_rows, plain, read_rows, scan_rows
 from evalsuite.types import Excluded, Sample
 
 __all__ = ["LoadedSplit", "Located", "content_hash", "load_split", "locate", "pool_without", "read_rows"]
 
 MAX_FAULTS = 20
+_SHAPE: Mapping[str, type] = {
+    "id": str,
+    "choices": tuple,
+    "targets": tuple,
+    "references": tuple,
+    "labels": tuple,
+    "tags": tuple,
+    "metadata": Mapping,
+}
+"""Fields of a sample whose types the checks below rely on; plugins are not always typed."""
+
 DUPLICATE = "duplicate_choices"
 """Known issue, and tag, of samples that hold one choice text twice."""
 
@@ -143,8 +155,9 @@ def load_split(task: Task, split: str, study_data: Mapping[str, Path]) -> Loaded
             excluded.append(made)
             continue
         sample = _tag_duplicates(made, card)
-        found = _check_sample(sample, card.kind, card.language, card.known_issues)
-        faults.extend(Fault(file=f"{where}:{line}", key=key, value=str(value), allowed=allowed) for key, value, allowed in found)
+        faults.extend(
+            Fault(file=f"{where}:{line}", key=key, value=str(value), allowed=allowed) for key, value, allowed in _check_sample(sample, card)
+        )
         samples.append(sample)
     if not faults:
         faults.extend(_check_counts(entry, where, n_rows, samples, excluded))
@@ -229,21 +242,49 @@ def _make(task: Task, row: Row, number: int, where: str) -> Sample | Excluded | 
     """One row through the plugin; what the plugin raises becomes a fault at the row's line."""
     try:
         made: object = task.to_sample(row, number)
-    except ValueError as error:
-        # The row's text may stand in a message of Python's own, such as int()'s.
-        quotes = task.card.restricted or any(len(str(value)) > 1 and str(value) in str(error) for value in row.values())
-        reason = type(error).__name__ if quotes else str(error)[:200]
-        return Fault(file=where, key="row", value="", allowed=f"the plugin of {task.card.name} refuses it: {reason}")
-    except KeyError as error:
+    except Exception as error:  # noqa: BLE001 - a plugin may raise anything, and a traceback would print the row that it raised for
+        return _refused(task, row, error, where)
+    if not isinstance(made, Sample | Excluded):
+        return Fault(file=where, key="row", value=type(made).__name__, allowed="to_sample returns a Sample or an Excluded")
+    for key, kind in _SHAPE.items() if isinstance(made, Sample) else (("sample_id", str), ("reason", str)):
+        if not isinstance(getattr(made, key), kind):
+            return Fault(file=where, key=key, value=type(getattr(made, key)).__name__, allowed=f"a {kind.__name__} from the plugin")
+    try:
+        hash((made.choices, made.targets, made.references, made.labels, made.tags) if isinstance(made, Sample) else ())
+    except TypeError:
+        return Fault(
+            file=where, key="row", value="a list in a tuple", allowed="texts in choices, references, labels and tags; numbers in targets"
+        )
+    # Before anything of it is printed or compared: half a character cannot even be shown in a fault.
+    if key := _surrogate_in(made):
+        return Fault(file=where, key=key, value="a lone surrogate", allowed="text that UTF-8 can hold")
+    return made
+
+
+def _refused(task: Task, row: Row, error: Exception, where: str) -> Fault:
+    """What is told of an exception: a RowError's words always; the words of others only where they can hold nothing restricted."""
+    name, restricted = task.card.name, task.card.restricted
+    # A message of Python's own may quote the row, such as int()'s.
+    quoted = any(len(str(value)) > 1 and str(value) in str(error) for value in row.values())
+    if isinstance(error, RowError) or (isinstance(error, ValueError) and not restricted and not quoted):
+        return Fault(file=where, key="row", value="", allowed=f"the plugin of {name} refuses it: {_shown(str(error)[:200])}")
+    if isinstance(error, KeyError) and not restricted:
         key = str(error.args[0]) if error.args and str(error.args[0]) not in map(str, row.values()) else "?"
-        columns = "" if task.card.restricted else f"; it has {', '.join(list(map(str, row))[:12])}"
-        return Fault(file=where, key=key, value="missing", allowed=f"a row with this key{columns}")
-    except (TypeError, AttributeError, IndexError) as error:
-        at = traceback.extract_tb(error.__traceback__)[-1]
-        allowed = f"a row that the plugin of {task.card.name} can read ({type(error).__name__} at {at.filename}:{at.lineno})"
-        return Fault(file=where, key="row", value="", allowed=allowed)
-    wrong = Fault(file=where, key="row", value=type(made).__name__, allowed="to_sample returns a Sample or an Excluded")
-    return made if isinstance(made, Sample | Excluded) else wrong
+        columns = ", ".join(list(map(str, row))[:12])
+        return Fault(file=where, key=_shown(key), value="missing", allowed=_shown(f"a row with this key; it has {columns}"))
+    return Fault(file=where, key="row", value="", allowed=f"the plugin of {name} refuses it: {type(error).__name__}{_line_of(error)}")
+
+
+def _shown(text: str) -> str:
+    """Text that a terminal can print: a lone surrogate becomes a question mark."""
+    return text.encode(errors="replace").decode()
+
+
+def _line_of(error: Exception) -> str:
+    """Where the plugin raised: the last line of the file that holds `to_sample`; what that called lies deeper and tells less."""
+    frames = traceback.extract_tb(error.__traceback__)[1:]
+    own = [frame for frame in frames if frame.filename == frames[0].filename]
+    return f" at {own[-1].filename}:{own[-1].lineno}" if own else ""
 
 
 def _repeats(choices: Iterable[object]) -> bool:
@@ -257,16 +298,16 @@ def _tag_duplicates(sample: Sample, card: TaskCard) -> Sample:
     return sample
 
 
-def _check_sample(sample: Sample, kind: str, language: str, issues: Collection[str]) -> Iterator[tuple[str, object, str]]:
+def _check_sample(sample: Sample, card: TaskCard) -> Iterator[tuple[str, object, str]]:
     """(key, value, allowed) of each fault of a sample; values never hold its text."""
     for key, text in (("id", sample.id), ("group", sample.group), ("question", sample.question)):
         if not _is_text(text):
             yield key, "empty", "a text"
-    if sample.language != language:
-        yield "language", sample.language, f"the card's language, {language}"
-    for tag in sorted(set(sample.tags) - set(issues)):
-        yield "tags", tag, "a name among the card's known_issues"
-    if kind != "text":
+    if sample.language != card.language:
+        yield "language", "" if card.restricted else sample.language, f"the card's language, {card.language}"
+    for tag in sorted(map(str, set(sample.tags) - set(card.known_issues))):
+        yield "tags", "" if card.restricted else tag, "a name among the card's known_issues"
+    if card.kind != "text":
         yield from _check_choices(sample)
         return
     if not sample.references or not all(map(_is_text, sample.references)):
@@ -280,6 +321,8 @@ def _check_choices(sample: Sample) -> Iterator[tuple[str, object, str]]:
     n = len(sample.choices)
     if n < 2:
         yield "choices", n, "at least two choices"
+    if n > len(string.ascii_uppercase) and not sample.labels:
+        yield "choices", n, "at most 26 choices, since the letters end there, or labels of the sample's own"
     for index, choice in enumerate(sample.choices):
         if not _is_text(choice):
             yield f"choices[{index}]", "empty", "a text"
@@ -296,6 +339,19 @@ def _check_choices(sample: Sample) -> Iterator[tuple[str, object, str]]:
         yield "labels", len(sample.labels), f"{n} different labels"
     if _repeats(sample.choices) and DUPLICATE not in sample.tags:
         yield "choices", "the same text twice", f"different choices, or `{DUPLICATE}` among the card's known_issues"
+
+
+def _surrogate_in(made: Sample | Excluded) -> str:
+    """The field that holds half of a surrogate pair, which JSON can write but no UTF-8 file or tokenizer takes; else empty."""
+    for name in made.__slots__:
+        held = getattr(made, name)
+        texts = [*held, *held.values()] if isinstance(held, Mapping) else held if isinstance(held, tuple) else [held]
+        # No regular expression: text without surrogates is told from others fastest by encoding it.
+        try:
+            "".join(text for text in texts if isinstance(text, str)).encode()
+        except UnicodeEncodeError:
+            return name
+    return ""
 
 
 def _is_text(value: object) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -82,6 +83,17 @@ class OutDir:
     folder: Path
     """The directory."""
 
+    def make(self) -> None:
+        """Make the directory.
+
+        Raises:
+            UserError: there is a file of that name.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError):
+            raise UserError(Fault(file=str(self.folder), key="--out", value="", allowed="is a file; a folder is needed")) from None
+
     @property
     def plan(self) -> Path:
         """Every cell and sample."""
@@ -135,7 +147,7 @@ class TableWriter:
 
     @property
     def _partial(self) -> Path:
-        return self.path.with_name(self.path.name + ".partial")
+        return self.path.with_name(f"{self.path.name}.{os.getpid()}.partial")
 
     def add(self, row: Mapping[str, Any]) -> None:
         """Add one row; missing columns are null."""
@@ -211,8 +223,23 @@ def recorded_keys(out: OutDir) -> dict[Recorded, tuple[str, ...]]:
     return recorded
 
 
+def recorded_contents(out: OutDir) -> dict[tuple[str, str, str, int], str]:
+    """(task, perturbation, sample id, variant) to the content hash of what was shown."""
+    names = ["task", "perturbation", "sample_id", "variant", "content_hash"]
+    table = pq.read_table(out.plan, columns=[*names, "refused"])
+    columns = [table.column(name).to_pylist() for name in (*names, "refused")]
+    return {
+        (task, p, sample, variant): digest for task, p, sample, variant, digest, refused in zip(*columns, strict=True) if refused is None
+    }
+
+
 def write_json(path: Path, content: Any) -> None:
     """Write JSON in one step: the file is either the old one or the whole new one."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps(content, indent=1, ensure_ascii=False, sort_keys=True) + "\n", encoding="utf-8")
+    write_text(path, json.dumps(content, indent=1, ensure_ascii=False, sort_keys=True) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write text in one step, whoever else writes the same file: it is either the old one or a whole new one."""
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    partial.write_text(text, encoding="utf-8")
     partial.replace(path)

@@ -15,7 +15,7 @@ from typing import Any
 
 import orjson
 
-from evalsuite.config import Study
+from evalsuite.config import PluginEntry, Study
 from evalsuite.data import LoadedSplit, content_hash
 from evalsuite.engines.base import EngineSettings
 from evalsuite.models import Checkpoint, ModelEntry
@@ -24,7 +24,7 @@ from evalsuite.seeds import derive_seed
 from evalsuite.store import Identity
 from evalsuite.strategies.base import Strategy
 from evalsuite.tasks import Task
-from evalsuite.types import Cell, Sample
+from evalsuite.types import Cell, Request, Sample
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -231,22 +231,29 @@ def variants_of(samples: Sequence[Sample], perturb: Perturb, seed: int) -> tuple
     return tuple(shown)
 
 
-def analysis_statement(study: Study, pairs: Sequence[tuple[str, str]], metrics: Mapping[str, str]) -> dict[str, Any]:
+def analysis_statement(
+    study: Study, pairs: Sequence[tuple[str, str]], metrics: Mapping[str, str], splits: Mapping[str, str]
+) -> dict[str, Any]:
     """What is pre-stated, of the whole study whatever part of it runs (DESIGN 2.6).
 
     Args:
         study: the study.
         pairs: its pairs, defaults resolved.
         metrics: task name to metric of the comparison.
+        splits: task name to evaluated split.
     """
     analysis = study.analysis
+    strategy = analysis.primary.strategy or study.strategies[0].label
     return {
         "pairs": [list(pair) for pair in pairs],
         "metrics": dict(metrics),
-        "primary": {
-            "strategy": analysis.primary.strategy or study.strategies[0].label,
-            "perturbation": analysis.primary.perturbation,
-        },
+        "tasks": {entry.name: [splits[entry.name], entry.limit] for entry in study.tasks},
+        # What the primary cell is, not only what it is called.
+        "primary_strategy": _stated(study.strategies, strategy),
+        "primary_perturbation": _stated(study.perturbations, analysis.primary.perturbation),
+        "decoding": study.decoding.model_dump(mode="json"),
+        "prompting": study.prompting.model_dump(mode="json"),
+        "replicates": study.replicates,
         "alpha": analysis.alpha,
         "margin": analysis.margin,
         "correction": analysis.correction,
@@ -255,6 +262,11 @@ def analysis_statement(study: Study, pairs: Sequence[tuple[str, str]], metrics: 
         "seed": study.seed,
         "exclude": [[entry.task, entry.sample_id] for entry in study.exclude],
     }
+
+
+def _stated(entries: Sequence[PluginEntry], label: str) -> dict[str, Any]:
+    entry = next(entry for entry in entries if entry.label == label)
+    return {"id": label, "name": entry.name, **entry.options}
 
 
 def statement_changes(stated: Mapping[str, Any], now: Mapping[str, Any], made: float) -> list[dict[str, Any]]:
@@ -271,3 +283,19 @@ def statement_changes(stated: Mapping[str, Any], now: Mapping[str, Any], made: f
         for key in sorted(stated.keys() | now.keys())
         if stated.get(key) != now.get(key)
     ]
+
+
+def tokens_needed(request: Request) -> int:
+    """Tokens that a request needs of the context: the prompt, and what is generated or scored behind it."""
+    n_prompt = len(request.prompt.token_ids)
+    if request.sampling is not None:
+        return n_prompt + request.sampling.max_tokens
+    return n_prompt + max((len(ids) for ids in request.continuations), default=0)
+
+
+def context_tokens(model: PlannedModel) -> int | None:
+    """Context length by configuration and models.yaml; None where neither says (the stub engine knows its own)."""
+    limits = [] if model.settings.max_model_len is None else [model.settings.max_model_len]
+    length = model.checkpoint.config.get("max_position_embeddings")
+    limits += [int(length)] if length else []
+    return min(limits, default=None)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from evalsuite.errors import Fault, UserError
-from evalsuite.plan import Item, Plan, PlannedModel, Refused, Selection
+from evalsuite.models import Memory, memory_gib
+from evalsuite.plan import Item, Plan, PlannedModel, Refused, Selection, context_tokens, tokens_needed
 from evalsuite.programs import context_for, n_programs, prepare_all
 from evalsuite.prompts import Renderer, open_renderer
 from evalsuite.resolve import resolve
+from evalsuite.stats.multiplicity import reachable
 from evalsuite.stats.power import Assumptions, Attainable, attainable
 from evalsuite.store import Store, request_key
 from evalsuite.types import Failure, Request, Tell, untold
@@ -40,6 +43,10 @@ class ModelPreview:
     """What the configuration says the model can read; None if it does not say."""
     n_too_long: int
     """Requests that do not fit."""
+    weights_gib: float | None
+    """Memory of the weights at the dtype in use; None for the stub engine or a configuration that does not say."""
+    kv_gib: float | None
+    """Memory of the keys and values of the longest request; None likewise."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,7 +75,7 @@ def probe(plan: Plan) -> None:
     Raises:
         UserError: all faults of templates, tokenizers and labels together.
     """
-    faults: list[Fault] = []
+    faults = _unreachable(plan)
     for model in plan.models.values():
         try:
             renderer = open_renderer(model.checkpoint, model.entry.chat, plan.study.prompting)
@@ -79,6 +86,21 @@ def probe(plan: Plan) -> None:
             del item
     if faults:
         raise UserError(list(dict.fromkeys(faults)))
+
+
+def _unreachable(plan: Plan) -> list[Fault]:
+    """A fault if the family is so large that no randomisation p can ever be significant."""
+    analysis, n_family = plan.study.analysis, family_size(plan)
+    if reachable(n_family, analysis.n_resamples, analysis.alpha, analysis.correction):
+        return []
+    needed = math.ceil(n_family / analysis.alpha)
+    allowed = f"at least {needed} for {n_family} comparisons at alpha {analysis.alpha}, else none can ever be significant"
+    return [Fault(file=str(plan.file), key="analysis.n_resamples", value=str(analysis.n_resamples), allowed=allowed)]
+
+
+def family_size(plan: Plan) -> int:
+    """Comparisons of the pre-stated family: pairs times tasks of the whole study, whatever part of it runs."""
+    return len(plan.statement["pairs"]) * len(plan.statement["metrics"])
 
 
 def first_requests(
@@ -135,7 +157,7 @@ def preview(file: str | Path, selection: Selection, store_folder: Path, tell: Te
     probe(plan)
     with Store(store_folder) as store:
         models = tuple(_model_preview(plan, model, store, tell) for model in plan.models.values())
-    n_comparisons = len(plan.statement["pairs"]) * len(plan.statement["metrics"])
+    n_comparisons = family_size(plan)
     alpha = plan.study.analysis.alpha / max(n_comparisons, 1)
     tasks, reach = [], {}
     for name, task in plan.tasks.items():
@@ -164,49 +186,45 @@ def _model_preview(plan: Plan, model: PlannedModel, store: Store, tell: Tell) ->
         tell(f"counting {model.name}", n_items, n_expected)
         for request in requests:
             n_prompt = len(request.prompt.token_ids)
-            lengths[request_key(model.identity, request)] = (n_prompt, n_prompt + _n_output(request))
+            lengths[request_key(model.identity, request)] = (n_prompt, tokens_needed(request))
     known = {key for key in lengths if store.get(key) is not None}
+    longest = max((total for _, total in lengths.values()), default=0)
+    memory = _memory(model)
     return ModelPreview(
         model=model.name,
         n_items=n_items,
         n_requests=len(lengths),
         n_known=len(known),
         n_prompt_tokens=sum(prompt for key, (prompt, _) in lengths.items() if key not in known),
-        longest=max((total for _, total in lengths.values()), default=0),
+        longest=longest,
         n_context_tokens=limit,
         n_too_long=sum(limit is not None and total > limit for _, total in lengths.values()),
+        weights_gib=None if memory is None else memory.weights,
+        kv_gib=None if memory is None else memory.kv_per_token_bytes * longest / 2**30,
     )
 
 
-def _n_output(request: Request) -> int:
-    if request.sampling is not None:
-        return request.sampling.max_tokens
-    return max((len(ids) for ids in request.continuations), default=0)
-
-
-def context_tokens(model: PlannedModel) -> int | None:
-    """Context length by the configuration and models.yaml; None where neither says (the stub engine)."""
-    import json
-
-    limits = [] if model.settings.max_model_len is None else [model.settings.max_model_len]
-    config = Path(model.checkpoint.path) / "config.json"
-    if not model.entry.is_stub and config.exists():
-        length = json.loads(config.read_text(encoding="utf-8")).get("max_position_embeddings")
-        limits += [int(length)] if length else []
-    return min(limits, default=None)
+def _memory(model: PlannedModel) -> Memory | None:
+    if model.entry.is_stub:
+        return None
+    try:
+        return memory_gib(model.checkpoint.config, model.settings.dtype, parameters_b=model.entry.parameters_b)
+    except ValueError:
+        return None  # an architecture whose configuration names its sizes otherwise
 
 
 def preview_lines(preview: Preview) -> list[str]:
     """A preview as lines for a terminal."""
     lines = [f"study {preview.study}: {preview.n_cells} cells, {preview.n_comparisons} comparisons in the primary family", ""]
     lines.append(
-        f"{'model':24} {'items':>8} {'requests':>9} {'in store':>9} {'prompt tokens':>14} {'longest':>8} {'context':>8} {'too long':>9}"
+        f"{'model':24} {'items':>8} {'requests':>9} {'in store':>9} {'prompt tokens':>14} {'longest':>8} {'context':>8}"
+        f" {'too long':>9} {'weights + cache':>16}"
     )
     for model in preview.models:
         context = "unknown" if model.n_context_tokens is None else str(model.n_context_tokens)
         lines.append(
             f"{model.model:24} {model.n_items:8} {model.n_requests:9} {model.n_known:9} {model.n_prompt_tokens:14}"
-            f" {model.longest:8} {context:>8} {model.n_too_long:9}"
+            f" {model.longest:8} {context:>8} {model.n_too_long:9} {_memory_text(model):>16}"
         )
     assumed = Assumptions()
     assumptions = f"models disagree on {assumed.discordance:.0%} of samples, correlation {assumed.icc} within groups"
@@ -222,6 +240,12 @@ def preview_lines(preview: Preview) -> list[str]:
         equivalent = f"{'yes' if reach.equivalent_reachable else 'no'} (±{100 * preview.margin:.1f})"
         lines.append(f"{name:24} {n_samples:8} {n_groups:8} {n_refused:8} {smallest:>20} {equivalent:>23}")
     return lines
+
+
+def _memory_text(model: ModelPreview) -> str:
+    if model.weights_gib is None or model.kv_gib is None:
+        return "unknown"
+    return f"{model.weights_gib:.2f} + {model.kv_gib:.2f} GiB"
 
 
 def check_study(file: str | Path, selection: Selection, tell: Tell = untold) -> list[str]:

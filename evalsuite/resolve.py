@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import shutil
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,9 +11,9 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from evalsuite import perturbations, strategies
-from evalsuite.config import PluginEntry, Study, TaskEntry, faults_of, load_study
+from evalsuite.config import EngineEntry, PluginEntry, Study, TaskEntry, faults_of, load_study
 from evalsuite.data import load_split, pool_without
-from evalsuite.engines import ENGINES
+from evalsuite.engines import ENGINES, check_settings, has_cuda, kinds_of
 from evalsuite.engines.base import EngineSettings
 from evalsuite.errors import Fault, UserError, nearest
 from evalsuite.models import Checkpoint, ModelEntry, default_pairs, find_checkpoint, load_registry
@@ -33,7 +31,7 @@ from evalsuite.plan import (
 from evalsuite.plugins import load_specs
 from evalsuite.prompts import check_letters
 from evalsuite.strategies.base import Strategy
-from evalsuite.tasks import Task, find_tasks, pool_split
+from evalsuite.tasks import Task, TaskCard, find_tasks, pool_split
 from evalsuite.types import Sample, Tell, untold
 
 T = TypeVar("T")
@@ -99,22 +97,15 @@ def resolve(
     faults.settle()
 
     names = [name for name in study.models if chosen.models is None or name in chosen.models]
-    planned_models: dict[str, PlannedModel | None] = (
-        {name: faults.attempt(partial(_plan_model, name, registry[name], study, tell)) for name in names}
-        if recorded is None
-        else {name: recorded[name] for name in names}
-    )
     entries = [entry for entry in study.tasks if chosen.tasks is None or entry.name in chosen.tasks]
-    with_pool = any(strategy.n_shots > 0 for strategy in built_strategies.values())
-    planned_tasks: dict[str, PlannedTask | None] = {}
-    for number, entry in enumerate(entries, start=1):
-        planned_tasks[entry.name] = faults.attempt(partial(_plan_task, entry, tasks[entry.name], study, chosen, with_pool))
-        tell("reading data", number, len(entries))
-    _check_exclusions(faults, study, planned_tasks)
-    _check_pools(faults, built_strategies, planned_tasks)
+    found_models = _plan_models(faults, study, {name: registry[name] for name in names}, recorded, tell)
+    found_tasks = _plan_tasks(faults, study, chosen, [(entry, tasks[entry.name]) for entry in entries], built_strategies, tell)
     faults.settle()
-    found_models = {name: model for name, model in planned_models.items() if model is not None}
-    found_tasks = {name: task for name, task in planned_tasks.items() if task is not None}
+    _check_kinds(faults, found_models, built_strategies, [task.task.card for task in found_tasks.values()])
+    _check_samples(faults, found_tasks)
+    _check_exclusions(faults, study, found_tasks)
+    _check_pools(faults, built_strategies, found_tasks)
+    faults.settle()
     all_pairs = study.pairs if study.pairs is not None else default_pairs(registry, study.models)
     return Plan(
         study=study,
@@ -130,20 +121,61 @@ def resolve(
             for task, planned in found_tasks.items()
             for perturbation, perturb in built_perturbations.items()
         },
-        statement=analysis_statement(study, all_pairs, {e.name: e.metric or tasks[e.name].card.metric for e in study.tasks}),
+        statement=analysis_statement(
+            study,
+            all_pairs,
+            metrics={entry.name: entry.metric or tasks[entry.name].card.metric for entry in study.tasks},
+            splits={entry.name: entry.split or tasks[entry.name].card.split for entry in study.tasks},
+        ),
     )
+
+
+def _plan_models(
+    faults: _Faults, study: Study, entries: Mapping[str, ModelEntry], recorded: Mapping[str, PlannedModel] | None, tell: Tell
+) -> dict[str, PlannedModel]:
+    if recorded is not None:
+        return {name: recorded[name] for name in entries}
+    planned = {}
+    for name, entry in entries.items():
+        model = faults.attempt(partial(_plan_model, name, entry, study, tell))
+        if model is None:
+            continue
+        planned[name] = model
+        for fault in check_settings(model.checkpoint.path, model.settings):
+            # The engine does not know whose setting it was given.
+            ours = fault.file == "engine"
+            faults.found.append(replace(fault, file=faults.file, key=f"engine.{fault.key}") if ours else fault)
+    return planned
+
+
+def _plan_tasks(
+    faults: _Faults,
+    study: Study,
+    chosen: Selection,
+    entries: Sequence[tuple[TaskEntry, Task]],
+    built: Mapping[str, Strategy],
+    tell: Tell,
+) -> dict[str, PlannedTask]:
+    with_pool = any(strategy.n_shots > 0 for strategy in built.values())
+    planned = {}
+    for number, (entry, task) in enumerate(entries, start=1):
+        found = faults.attempt(partial(_plan_task, entry, task, study, chosen, with_pool))
+        if found is not None:
+            planned[entry.name] = found
+        tell("reading data", number, len(entries))
+    return planned
 
 
 def _with_engine(study: Study, chosen: Selection) -> Study:
     if chosen.engine is None or chosen.engine == study.engine.name:
         return study
     # The study's further options belong to the engine that it names.
-    entry = study.engine.model_copy(update={"name": chosen.engine, "__pydantic_extra__": {}})
+    entry = EngineEntry(name=chosen.engine, dtype=study.engine.dtype, device=study.engine.device)
     return study.model_copy(update={"engine": entry})
 
 
 def _check_names(faults: _Faults, study: Study, chosen: Selection, registry: Mapping[str, ModelEntry], tasks: Mapping[str, Task]) -> None:
-    for name in study.models:
+    for name in study.models if chosen.models is None else [name for name in study.models if name in chosen.models]:
         if name not in registry:
             faults.add("models", name, f"no such model; {nearest(name, registry)}")
     for entry in study.tasks:
@@ -209,7 +241,8 @@ def _check_fit(
     tasks: Mapping[str, Task],
 ) -> None:
     letters = False
-    if study.engine.name == "stub" and not all(registry[name].is_stub for name in study.models):
+    names = [name for name in study.models if name in registry]
+    if study.engine.name == "stub" and not all(registry[name].is_stub for name in names):
         faults.add("engine.name", "stub", "answers only for models whose path is `stub:<behaviour>`")
     for entry in study.tasks:
         if chosen.tasks is not None and entry.name not in chosen.tasks:
@@ -222,7 +255,7 @@ def _check_fit(
                 faults.add(f"strategies.{label}", "", f"does not fit task {entry.name}: {error}")
             if strategy.n_shots > 0 and pool_split(card, entry.split or card.split) is None:
                 faults.add(f"strategies.{label}", "", f"needs exemplars, and task {entry.name} has no exemplar split")
-    for name in study.models:
+    for name in names:
         fault = check_letters(registry[name].chat, name) if letters else None
         if fault is not None:
             faults.found.append(fault)
@@ -241,12 +274,12 @@ def settings_for(study: Study, entry: ModelEntry, checkpoint: Checkpoint) -> Eng
     """
     device = study.engine.device
     if device == "auto":
-        device = "cuda" if shutil.which("nvidia-smi") else "cpu"
+        device = "cuda" if has_cuda() else "cpu"
     dtype: str = study.engine.dtype if study.engine.dtype != "auto" else entry.serving.dtype
     if checkpoint.path.startswith("stub:") or study.engine.name == "stub":
         device, dtype = "cpu", "none"
     elif dtype == "auto":
-        dtype = "float32" if device == "cpu" else _own_dtype(Path(checkpoint.path))
+        dtype = "float32" if device == "cpu" else _own_dtype(checkpoint.config)
     return EngineSettings(
         name="stub" if checkpoint.path.startswith("stub:") else study.engine.name,
         dtype=dtype,
@@ -259,8 +292,7 @@ def settings_for(study: Study, entry: ModelEntry, checkpoint: Checkpoint) -> Eng
     )
 
 
-def _own_dtype(folder: Path) -> str:
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+def _own_dtype(config: Mapping[str, Any]) -> str:
     return str(config.get("dtype") or config.get("torch_dtype") or "bfloat16")
 
 
@@ -268,9 +300,10 @@ def _plan_task(entry: TaskEntry, task: Task, study: Study, chosen: Selection, wi
     card = task.card
     split = entry.split or card.split
     data = load_split(task, split, study.data)
+    # Limited first: an exclusion must not bring in samples that would not have been asked.
     excluded = {item.sample_id: item.reason for item in study.exclude if item.task == entry.name}
-    kept = [sample for sample in data.samples if sample.id not in excluded]
     limits = [limit for limit in (entry.limit, chosen.limit) if limit is not None]
+    chosen_samples = sharded(limited(data.samples, min(limits, default=None), study.seed), chosen.shard)
     pool: tuple[Sample, ...] = ()
     exemplar_split = pool_split(card, split) if with_pool else None
     if exemplar_split is not None:
@@ -282,13 +315,29 @@ def _plan_task(entry: TaskEntry, task: Task, study: Study, chosen: Selection, wi
         split=split,
         metric=entry.metric or card.metric,
         data=data,
-        samples=sharded(limited(kept, min(limits, default=None), study.seed), chosen.shard),
+        samples=tuple(sample for sample in chosen_samples if sample.id not in excluded),
         excluded=excluded,
         pool=pool,
     )
 
 
-def _check_exclusions(faults: _Faults, study: Study, planned: Mapping[str, PlannedTask | None]) -> None:
+def _check_kinds(faults: _Faults, models: Mapping[str, PlannedModel], built: Mapping[str, Strategy], cards: Sequence[TaskCard]) -> None:
+    """Every strategy finds an engine that can answer what it asks (DESIGN 2.3)."""
+    for name, model in models.items():
+        able = kinds_of(model.settings.name, model.checkpoint.path)
+        for label, strategy in built.items():
+            lacking = sorted({kind for card in cards for kind in strategy.kinds_for(card)} - able)
+            if lacking:
+                faults.add(f"strategies.{label}", name, f"asks {', '.join(lacking)}, which engine {model.settings.name} cannot answer")
+
+
+def _check_samples(faults: _Faults, planned: Mapping[str, PlannedTask]) -> None:
+    for name, task in planned.items():
+        if not task.samples:
+            faults.add("tasks", name, "no samples are left (excluded, limited or sharded away)")
+
+
+def _check_exclusions(faults: _Faults, study: Study, planned: Mapping[str, PlannedTask]) -> None:
     for item in study.exclude:
         if item.task not in {entry.name for entry in study.tasks}:
             faults.add("exclude", item.task, "not a task of this study")
@@ -298,10 +347,10 @@ def _check_exclusions(faults: _Faults, study: Study, planned: Mapping[str, Plann
             faults.add("exclude", item.sample_id, f"no such sample in task {item.task}")
 
 
-def _check_pools(faults: _Faults, built: Mapping[str, Strategy], planned: Mapping[str, PlannedTask | None]) -> None:
+def _check_pools(faults: _Faults, built: Mapping[str, Strategy], planned: Mapping[str, PlannedTask]) -> None:
     for label, strategy in built.items():
         for name, task in planned.items():
-            n_groups = len({sample.group for sample in task.pool}) if task is not None else strategy.n_shots
+            n_groups = len({sample.group for sample in task.pool})
             if n_groups < strategy.n_shots:
                 faults.add(
                     f"strategies.{label}.shots",

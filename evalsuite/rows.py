@@ -33,6 +33,10 @@ AnswerKind = Literal["letter", "index0", "index1", "text"]
 UTF8 = "UTF-8 text; from Latin-1: iconv -f latin1 -t utf-8 OLD > NEW"
 
 
+class RowError(ValueError):
+    """A row that cannot become a sample. Its message never quotes the row, so that it is shown for restricted tasks too."""
+
+
 class HubError(Exception):
     """A hub data set could not be had; the message is the cause, in words for the person who can mend it."""
 
@@ -105,24 +109,43 @@ def hub_cause(error: Exception, hub_id: str) -> str:
     return f"{hub_id} could not be loaded from the hub: {type(error).__name__}: {first}"
 
 
+def read_cell(row: Row, column: str) -> Any:
+    """What a row holds in a column. Raises RowError if there is no such column; the row's own columns are not told, they may be text."""
+    if column not in row:
+        raise RowError(f"there is no column {column}")
+    return row[column]
+
+
+def read_name(row: Row, column: str, what: str) -> str:
+    """An id or the name of a group, as text.
+
+    Raises:
+        RowError: `<what> is empty` for null, NaN and blank text, which as text would tie together rows that have nothing in common; a
+            list, an object or another value that is no name.
+    """
+    held = read_cell(row, column)
+    if _is_empty(held):
+        raise RowError(f"{what} is empty (column {column})")
+    if isinstance(held, bool) or not isinstance(held, str | int | float):
+        raise RowError(f"{what} is neither a text nor a number (column {column})")
+    return str(held).strip()
+
+
 def read_choices(row: Row, choices: str | Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """(keys, texts) of a row's choices; the keys are those of the object or the columns. Raises ValueError without the row's text."""
+    """(keys, texts) of a row's choices; the keys are those of the object or the columns. Raises RowError."""
     if isinstance(choices, str):
-        held = row[choices]
+        held = read_cell(row, choices)
         if isinstance(held, str):
-            try:
-                held = json.loads(held)
-            except json.JSONDecodeError:
-                raise ValueError(f"{choices} is a text, but not a JSON list or object") from None
+            held = _json_cell(held, choices)
         if not isinstance(held, list | dict):
-            raise ValueError(f"{choices} is neither a list nor an object")
+            raise RowError(f"{choices} is neither a list nor an object")
         pairs = list(held.items()) if isinstance(held, dict) else [("", text) for text in held]
     else:
-        pairs = [(column, row[column]) for column in choices]
+        pairs = [(column, read_cell(row, column)) for column in choices]
         while pairs and (pairs[-1][1] is None or pairs[-1][1] == ""):
             pairs.pop()
     if not all(isinstance(text, str) and text.strip() for _, text in pairs):
-        raise ValueError("a choice is empty or no text; only the last ones of a list of columns may be left empty")
+        raise RowError("a choice is empty or no text; only the last ones of a list of columns may be left empty")
     return tuple(key for key, _ in pairs), tuple(text.strip() for _, text in pairs)
 
 
@@ -136,14 +159,17 @@ def read_key(key: object, kind: AnswerKind, keys: Sequence[str], texts: Sequence
         texts: choice texts.
 
     Raises:
-        ValueError: the key names no choice, or more than one.
+        RowError: there is no key, or it names no choice, or more than one.
     """
     n = len(texts)
+    # Before anything is compared: null as text may be a choice ("None"), and the keys of a plain list are all empty.
+    if _is_empty(key):
+        raise RowError("the answer is empty")
     if kind == "text":
         wanted = plain(key)
         found = [index for index, text in enumerate(texts) if plain(text) == wanted]
         if len(found) != 1:
-            raise ValueError(f"the answer's text equals {len(found)} of the {n} choices")
+            raise RowError(f"the answer's text equals {len(found)} of the {n} choices")
         return found[0]
     text = str(key).strip()
     if kind == "letter":
@@ -151,12 +177,26 @@ def read_key(key: object, kind: AnswerKind, keys: Sequence[str], texts: Sequence
             return list(keys).index(text)
         index = ord(text.upper()) - ord("A") if re.fullmatch("[A-Za-z]", text) else -1
     elif isinstance(key, bool) or not re.fullmatch(r"-?\d{1,9}(\.0+)?", text):
-        raise ValueError("the answer is not a whole number")
+        raise RowError("the answer is not a whole number")
     else:
         index = int(float(text)) - (kind == "index1")
     if not 0 <= index < n:
-        raise ValueError(f"the answer lies outside its {n} choices")
+        raise RowError(f"the answer lies outside its {n} choices")
     return index
+
+
+def _is_empty(value: object) -> bool:
+    """Null, NaN (what CSV readers and Parquet hold for an empty cell) or blank text."""
+    return value is None or value != value or (isinstance(value, str) and not value.strip())
+
+
+def _json_cell(text: str, column: str) -> Any:
+    try:
+        return json.loads(text, object_pairs_hook=_unique)
+    except (json.JSONDecodeError, RecursionError):
+        raise RowError(f"{column} is a text, but not a JSON list or object") from None
+    except KeyError:
+        raise RowError(f"{column} holds a key twice") from None
 
 
 def _json_lines(path: Path) -> Iterator[tuple[int, Row | Fault]]:

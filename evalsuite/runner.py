@@ -13,7 +13,7 @@ from typing import Any
 
 from evalsuite.engines import open_engine
 from evalsuite.engines.base import Engine, EngineInfo
-from evalsuite.plan import Item, Plan, PlannedModel
+from evalsuite.plan import Item, Plan, PlannedModel, context_tokens, tokens_needed
 from evalsuite.programs import Preparation, answers_of, n_programs, prepare_all
 from evalsuite.prompts import open_renderer
 from evalsuite.store import Store, note_engine, request_key
@@ -41,6 +41,8 @@ class ModelRun:
     """Requests that the engine has answered."""
     n_failed: int = 0
     """Of those, failures."""
+    n_too_long: int = 0
+    """Requests over the known context, which no engine was asked."""
     n_prompt_tokens: int = 0
     """Prompt tokens of what was asked."""
     n_output_tokens: int = 0
@@ -63,7 +65,9 @@ Watch = Callable[[ModelRun], None]
 """Called often while a model runs; must be quick."""
 
 
-def run_model(plan: Plan, model: PlannedModel, store: Store, run: ModelRun, watch: Watch) -> Iterator[Finished[Item, Answer]]:
+def run_model(
+    plan: Plan, model: PlannedModel, store: Store, run: ModelRun, watch: Watch, begin: Callable[[], None]
+) -> Iterator[Finished[Item, Answer]]:
     """Answer all items of a model; yields each as it finishes.
 
     Args:
@@ -72,11 +76,12 @@ def run_model(plan: Plan, model: PlannedModel, store: Store, run: ModelRun, watc
         store: holds and receives outcomes.
         run: the model's record, updated in place.
         watch: told of progress.
+        begin: called before an engine is asked anything.
     """
     started = time.perf_counter()
     renderer = open_renderer(model.checkpoint, model.entry.chat, plan.study.prompting)
     with ExitStack() as stack:
-        asker = _Asker(model=model, store=store, run=run, watch=watch, stack=stack)
+        asker = _Asker(model=model, store=store, run=run, watch=watch, begin=begin, stack=stack)
         prepared = prepare_all(plan, model, renderer, asker)
         run.preparations = {name: finished.keys for name, finished in prepared.items() if finished.keys}
         for finished in answers_of(plan, model, renderer, asker, prepared):
@@ -88,7 +93,7 @@ def run_model(plan: Plan, model: PlannedModel, store: Store, run: ModelRun, watc
     watch(run)
 
 
-def run_plan(plan: Plan, store: Store, watch: Watch, runs: list[ModelRun]) -> Iterator[Finished[Item, Answer]]:
+def run_plan(plan: Plan, store: Store, watch: Watch, runs: list[ModelRun], begin: Callable[[], None]) -> Iterator[Finished[Item, Answer]]:
     """Answer all items of all models, one model in memory at a time.
 
     Args:
@@ -96,11 +101,12 @@ def run_plan(plan: Plan, store: Store, watch: Watch, runs: list[ModelRun]) -> It
         store: holds and receives outcomes.
         watch: told of progress.
         runs: receives one record per model.
+        begin: called before an engine is asked anything; may be called again.
     """
     for model in plan.models.values():
         run = ModelRun(model=model.name, n_items=n_programs(plan, model.name))
         runs.append(run)
-        yield from run_model(plan, model, store, run, watch)
+        yield from run_model(plan, model, store, run, watch, begin)
 
 
 @dataclass(slots=True)
@@ -111,6 +117,7 @@ class _Asker:
     store: Store
     run: ModelRun
     watch: Watch
+    begin: Callable[[], None]
     stack: ExitStack
     engine: Engine | None = None
 
@@ -125,9 +132,23 @@ class _Asker:
         outcomes = {key: outcome for key, outcome in known.items() if outcome is not None}
         self.run.n_known += len(outcomes)
         missing = {key: request for key, request in wanted.items() if key not in outcomes}
+        self._refuse_too_long(missing, outcomes)
         if missing:
             self._ask(missing, outcomes)
         return [Answered(key=key, outcome=outcomes[key]) for key in keys]
+
+    def _refuse_too_long(self, missing: dict[str, Request], outcomes: dict[str, Outcome]) -> None:
+        """What cannot fit needs no engine. Decided anew in every run, so that a raised limit takes effect."""
+        limit = context_tokens(self.model)
+        for key, request in list(missing.items()):
+            n_tokens = tokens_needed(request)
+            if limit is None or n_tokens <= limit:
+                continue
+            outcomes[key] = Failure(reason="too_long", message=f"{n_tokens} tokens, {limit} fit", transient=True)
+            if self.store.last_failure(key) != outcomes[key]:
+                self.store.put(key, outcomes[key])
+            del missing[key]
+            self.run.n_too_long += 1
 
     def _ask(self, missing: dict[str, Request], outcomes: dict[str, Outcome]) -> None:
         # Sorted by tokens, so that requests that share a prefix are neighbours.
@@ -137,7 +158,8 @@ class _Asker:
         started = time.perf_counter()
         for index, outcome in engine.run([missing[key] for key in order]):
             key = order[index]
-            self.store.put(key, outcome)
+            if self.store.last_failure(key) != outcome:  # the same refusal again is no news
+                self.store.put(key, outcome)
             outcomes[key] = outcome
             self._count(outcome)
             self.watch(self.run)
@@ -150,6 +172,7 @@ class _Asker:
 
     def _loaded(self) -> Engine:
         if self.engine is None:
+            self.begin()
             started = time.perf_counter()
             self.run.loading = True
             self.watch(self.run)

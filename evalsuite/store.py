@@ -22,9 +22,12 @@ from typing import Any
 
 import orjson
 
+from evalsuite.errors import Fault, UserError
 from evalsuite.types import Failure, Outcome, Request, Response
 
 SCHEMA = "evalsuite-request-1"
+N_OPEN = 64
+"""Most journals open at once."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -126,9 +129,11 @@ class Store:
         Args:
             folder: the store's folder; may lie on a shared file system.
         """
+        if folder.exists() and not folder.is_dir():
+            raise UserError(Fault(file=str(folder), key="--store", value="", allowed="is a file; the store is a folder"))
         self.folder = folder
         self._paths: list[Path] = []
-        self._descriptors: list[int] = []
+        self._open: dict[int, int] = {}  # number of a file to its descriptor, the least recently used first
         self._read_up_to: list[int] = []
         self._lines_read: list[int] = []
         self._answers: dict[str, _Place] = {}
@@ -137,6 +142,7 @@ class Store:
         self._n_repeated = 0
         self._n_conflicts = 0
         self._own: int | None = None
+        self._writes_to: int | None = None
         self.refresh()
 
     def __enter__(self) -> Store:
@@ -147,9 +153,11 @@ class Store:
 
     def close(self) -> None:
         """Close all files. Idempotent."""
-        for descriptor in self._descriptors:
+        for descriptor in self._open.values():
             os.close(descriptor)
-        self._descriptors, self._paths, self._own = [], [], None
+        if self._writes_to is not None:
+            os.close(self._writes_to)
+        self._open, self._paths, self._own, self._writes_to = {}, [], None, None
 
     def refresh(self) -> None:
         """Read what other processes have added since the last look."""
@@ -158,7 +166,7 @@ class Store:
         known = set(self._paths)
         for path in sorted(self.folder.glob("journal-*.jsonl")):
             if path not in known:
-                self._add_file(path, os.open(path, os.O_RDONLY))
+                self._add_file(path)
         for number in range(len(self._paths)):
             if number != self._own:
                 self._scan(number)
@@ -181,7 +189,7 @@ class Store:
         line = b'{"crc":%d,"entry":%b}\n' % (zlib.crc32(entry), entry)
         number = self._own_file()
         offset = self._read_up_to[number]
-        written = os.write(self._descriptors[number], line)
+        written = os.write(self._writes_to if self._writes_to is not None else -1, line)
         if written != len(line):
             raise OSError(f"{self._paths[number]}: only {written} of {len(line)} bytes written; is the disk full?")
         self._read_up_to[number] = offset + len(line)
@@ -206,13 +214,12 @@ class Store:
         if self._own is None:
             self.folder.mkdir(parents=True, exist_ok=True)
             path = _own_path(self.folder, "journal")
-            descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o666)
-            self._own = self._add_file(path, descriptor)
+            self._writes_to = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o666)
+            self._own = self._add_file(path)
         return self._own
 
-    def _add_file(self, path: Path, descriptor: int) -> int:
+    def _add_file(self, path: Path) -> int:
         self._paths.append(path)
-        self._descriptors.append(descriptor)
         self._read_up_to.append(0)
         self._lines_read.append(0)
         return len(self._paths) - 1
@@ -252,8 +259,18 @@ class Store:
         if (place.at, self._paths[place.file].name) < (known.at, self._paths[known.file].name):
             table[key] = place
 
+    def _descriptor(self, number: int) -> int:
+        """An open descriptor of a file; a store of thousands of journals must not hold thousands of files open."""
+        descriptor = self._open.pop(number, None)
+        if descriptor is None:
+            descriptor = os.open(self._paths[number], os.O_RDONLY)
+            if len(self._open) >= N_OPEN:
+                os.close(self._open.pop(next(iter(self._open))))
+        self._open[number] = descriptor
+        return descriptor
+
     def _read(self, place: _Place) -> Outcome:
-        line = os.pread(self._descriptors[place.file], place.length, place.offset)
+        line = os.pread(self._descriptor(place.file), place.length, place.offset)
         entry = _entry_of(line)
         if entry is None:
             raise OSError(f"{self._paths[place.file]}: changed while it was being read")

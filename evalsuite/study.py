@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from evalsuite.conclude import Conclusion, analysis_hash, conclude
-from evalsuite.config import study_as_yaml
+from evalsuite.config import Study, load_study, study_as_yaml
+from evalsuite.data import content_hash
 from evalsuite.engines.base import EngineSettings
 from evalsuite.errors import Fault, UserError
 from evalsuite.models import Checkpoint, ModelEntry
@@ -22,15 +24,17 @@ from evalsuite.outputs import (
     OutDir,
     TableWriter,
     plan_row,
+    recorded_contents,
     recorded_keys,
     refused_plan_rows,
     write_json,
+    write_text,
 )
-from evalsuite.plan import Item, Plan, PlannedModel, Selection, statement_changes
+from evalsuite.plan import Item, Plan, PlannedModel, Refused, Selection, statement_changes
 from evalsuite.preview import probe
 from evalsuite.resolve import resolve
 from evalsuite.runner import ModelRun, Watch, run_plan
-from evalsuite.scoring import recall, refused_rows, score_rows
+from evalsuite.scoring import Recorded, recall, refused_rows, score_rows
 from evalsuite.store import Store, analysis_statements, state_analysis
 from evalsuite.types import Answer, Tell, untold
 from evalsuite.waves import Finished
@@ -85,20 +89,24 @@ def run_study(
     directory = OutDir(Path(out) if out is not None else Path("reports") / plan.study.study)
     runs: list[ModelRun] = []
     with Store(Path(store)) as opened:
-        state_analysis(opened.folder, plan.study.study, dict(plan.statement))
-        finished = run_plan(plan, opened, watch or _unwatched, runs)
+
+        def begin() -> None:
+            state_analysis(opened.folder, plan.study.study, dict(plan.statement))
+
+        finished = run_plan(plan, opened, watch or _unwatched, runs, begin)
         if plan.selection.shard is not None:
             n_failed = sum(item.result.reading.status == "failed" for item in finished)
             return Result(
                 out=directory.folder, scores=None, comparisons=None, n_failed=n_failed, summary=_shard_lines(plan, runs), runs=tuple(runs)
             )
-        directory.folder.mkdir(parents=True, exist_ok=True)
+        directory.make()
         with TableWriter(directory.plan, PLAN_SCHEMA) as plan_table, TableWriter(directory.scores, SCORES_SCHEMA) as scores_table:
             for item in _with_refused(plan, finished, plan_table, scores_table):
                 plan_table.add(plan_row(plan, item.name, item.first_prompt, item.keys))
                 for row in score_rows(plan, item.name, item.result, item.keys):
                     scores_table.add(row)
-        directory.study.write_text(study_as_yaml(plan.as_run()), encoding="utf-8")
+        begin()  # where the store held everything, nothing was asked and nothing stated yet
+        write_text(directory.study, study_as_yaml(_placed(plan.as_run(), directory)))
         write_json(
             directory.preparations, [{**asdict(name), "keys": list(keys)} for run in runs for name, keys in run.preparations.items()]
         )
@@ -125,8 +133,12 @@ def report_study(out: str | Path, *, store: str | Path = ".evalsuite/store", tel
     directory = OutDir(Path(out))
     keys = recorded_keys(directory)
     manifest = _read_manifest(directory)
-    plan = resolve(directory.study, Selection(**manifest["selection"]), recorded_models(manifest), tell)
+    _check_conditions(directory, manifest)
+    resolved = resolve(directory.study, Selection(**manifest["selection"]), recorded_models(manifest), tell)
+    plan = replace(resolved, file=Path(manifest["study_file"]))  # the command is that of the run
+    _check_contents(plan, directory)
     with Store(Path(store)) as opened:
+        _check_store(opened, keys)
         with TableWriter(directory.scores, SCORES_SCHEMA) as scores_table:
             for model in plan.models.values():
                 for item in recall(plan, model, opened, keys):
@@ -136,7 +148,7 @@ def report_study(out: str | Path, *, store: str | Path = ".evalsuite/store", tel
                     for row in refused_rows(plan, cell):
                         scores_table.add(row)
         state_analysis(opened.folder, plan.study.study, dict(plan.statement))
-        concluded = conclude(plan, directory, opened, _changes(plan, opened), tell)
+        concluded = conclude(plan, directory, opened, _changes(plan, opened), tell, manifest.get("versions"))
         damage = _damage(opened)
     manifest.update(_analysis_part(plan, concluded))
     write_json(directory.manifest, manifest)
@@ -221,6 +233,8 @@ def _write_manifest(plan: Plan, out: OutDir, concluded: Conclusion, runs: list[M
         "evalsuite": version("evalsuite"),
         **concluded.environment,
         **_analysis_part(plan, concluded),
+        "study_file": plan.file.name,
+        "conditions": conditions(plan.as_run()),
         "registry": {name: recorded_model(model) for name, model in plan.models.items()},
         "wall_s": round(wall_s, 3),
         "models": {
@@ -244,8 +258,10 @@ def _write_manifest(plan: Plan, out: OutDir, concluded: Conclusion, runs: list[M
 def recorded_model(model: PlannedModel) -> dict[str, Any]:
     """A model as it was when the study ran, JSON-ready, without folders of this machine."""
     label = model.checkpoint.path if model.entry.is_stub else Path(model.checkpoint.path).name
+    entry = model.entry.model_dump(mode="json")
+    entry["chat"]["template"] = Path(entry["chat"]["template"]).name
     return {
-        "entry": {**model.entry.model_dump(mode="json"), "path": model.entry.path and label},
+        "entry": {**entry, "path": model.entry.path and label},
         "checkpoint": {**asdict(model.checkpoint), "path": label},
         "settings": {**asdict(model.settings), "options": dict(model.settings.options)},
     }
@@ -264,10 +280,62 @@ def recorded_models(manifest: Mapping[str, Any]) -> dict[str, PlannedModel]:
     }
 
 
+def conditions(study: Study) -> dict[str, Any]:
+    """What decides what is asked: everything in the study but the analysis, its exclusions and where its data lie."""
+    content = study.model_dump(mode="json", exclude={"analysis", "exclude", "data", "pairs", "question"})
+    tasks = [{key: value for key, value in entry.items() if key != "metric"} for entry in content["tasks"]]
+    return {**content, "tasks": tasks}
+
+
+def _check_conditions(out: OutDir, manifest: Mapping[str, Any]) -> None:
+    """Answers were given under the conditions of the run; a report under others would be about something nobody asked."""
+    now = orjson.loads(orjson.dumps(conditions(load_study(out.study))))
+    was = manifest["conditions"]
+    allowed = "decides what is asked, and other answers would be needed: change it in your study file and run again"
+    faults = [
+        Fault(file=str(out.study), key=key, value="", allowed=allowed)
+        for key in sorted(was.keys() | now.keys())
+        if was.get(key) != now.get(key)
+    ]
+    if faults:
+        raise UserError(faults)
+
+
+def _check_contents(plan: Plan, out: OutDir) -> None:
+    """The samples are those that were asked; else answers would be held against another question or key."""
+    asked = recorded_contents(out)
+    for task in plan.tasks:
+        for perturbation in plan.perturbations:
+            now = {
+                (shown.id, shown.variant): content_hash(shown)
+                for shown in plan.variants[task, perturbation]
+                if not isinstance(shown, Refused)
+            }
+            n_other = sum(asked.get((task, perturbation, *name)) != digest for name, digest in now.items())
+            if n_other:
+                allowed = f"{n_other} of {len(now)} samples are not those that were asked: run the study again"
+                raise UserError(Fault(file=str(out.folder), key=f"data of {task}, {perturbation}", value="", allowed=allowed))
+
+
+def _check_store(store: Store, keys: Mapping[Recorded, Sequence[str]]) -> None:
+    """A store that holds nothing of what was asked is the wrong one; nothing is written then."""
+    wanted = [key for own in keys.values() for key in own]
+    if wanted and not any(store.get(key) is not None or store.last_failure(key) is not None for key in wanted):
+        allowed = "holds none of the answers of this study: give the store that it ran on"
+        raise UserError(Fault(file=str(store.folder), key="--store", value="", allowed=allowed))
+
+
+def _placed(study: Study, out: OutDir) -> Study:
+    """The study with its data paths relative to the out directory, where it is read again."""
+    here = out.folder.resolve()
+    return study.model_copy(update={"data": {task: Path(os.path.relpath(path, here)) for task, path in study.data.items()}})
+
+
 def _read_manifest(out: OutDir) -> dict[str, Any]:
     try:
         manifest = json.loads(out.manifest.read_text(encoding="utf-8"))
         selection: Mapping[str, Any] = manifest["selection"]
+        manifest["registry"], manifest["conditions"], manifest["study_file"]
     except (OSError, ValueError, KeyError):
         fault = Fault(file=str(out.manifest), key="", value="", allowed="missing or damaged: give the out directory of a finished run")
         raise UserError(fault) from None

@@ -17,17 +17,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
-from typing import Any, TypedDict, Unpack
+from typing import Any, TypedDict, Unpack, get_args
 
 from evalsuite.cards import Split as Split
 from evalsuite.cards import Task as Task
 from evalsuite.cards import TaskCard as TaskCard
 from evalsuite.cards import TaskKind as TaskKind
 from evalsuite.cards import pool_split as pool_split
-from evalsuite.errors import Fault, UserError
+from evalsuite.errors import Fault, UserError, nearest
 from evalsuite.formats import WORDINGS, default_wording
-from evalsuite.rows import AnswerKind
+from evalsuite.metrics import METRICS
+from evalsuite.rows import AnswerKind, read_cell, read_name
 from evalsuite.rows import Row as Row
+from evalsuite.rows import RowError as RowError
 from evalsuite.rows import read_choices as read_choices
 from evalsuite.rows import read_key as read_key
 from evalsuite.types import Sample
@@ -91,12 +93,19 @@ def choice_task(
         answer: column of the key.
         answer_kind: how the key is given.
         options: see `Options`.
+
+    Raises:
+        TypeError: an option or an `answer_kind` that is not known, with the nearest that is.
     """
+    columns = ("name", "file", "question", "choices", "answer", "answer_kind")
+    _check_options("choice_task", options, (*columns, *Options.__annotations__))
+    if answer_kind not in get_args(AnswerKind):
+        raise TypeError(f"choice_task has no answer_kind {answer_kind!r}; {nearest(str(answer_kind), get_args(AnswerKind))}")
     labels = tuple(options.get("labels", ()))
 
     def to_sample(row: Row, number: int) -> Sample:
         keys, texts = (labels, labels) if labels else read_choices(row, choices)
-        target = read_key(row[answer], answer_kind, keys, texts)
+        target = read_key(read_cell(row, answer), answer_kind, keys, texts)
         return replace(_bare_sample(row, number, name, question, options), choices=texts, targets=(target,))
 
     kind: TaskKind = "labels" if labels else "choice"
@@ -111,13 +120,19 @@ def text_task(*, name: str, file: str, question: str = "question", reference: st
         file: file name.
         question: column of the text that is worked on.
         reference: column of the right text, or of a list of right texts.
-        options: see `Options`.
+        options: see `Options`, without `labels`.
+
+    Raises:
+        TypeError: an option that is not known, with the nearest that is.
     """
+    known = [option for option in Options.__annotations__ if option != "labels"]
+    _check_options("text_task", options, ("name", "file", "question", "reference", *known))
 
     def to_sample(row: Row, number: int) -> Sample:
-        right = row[reference] if isinstance(row[reference], list) else [row[reference]]
+        held = read_cell(row, reference)
+        right = held if isinstance(held, list) else [held]
         if not all(isinstance(text, str) for text in right):
-            raise ValueError(f"{reference} is neither a text nor a list of texts")
+            raise RowError(f"{reference} is neither a text nor a list of texts")
         return replace(_bare_sample(row, number, name, question, options), references=tuple(right))
 
     return Task(card=_own_card(name, file, "text", None, options), to_sample=to_sample)
@@ -251,12 +266,24 @@ def _card_faults(card: TaskCard) -> Iterator[tuple[str, str, str]]:
         yield "exemplar_split", str(card.exemplar_split), "another split than the evaluated one"
     if card.metric not in card.metrics or len(set(card.metrics)) < len(card.metrics):
         yield "metric", card.metric, f"one of metrics, each named once: {', '.join(card.metrics)}"
+    yield from _metric_faults(card)
     if card.language not in WORDINGS and card.wording is None:
         yield "language", card.language, f"one of {', '.join(WORDINGS)}, or a wording of the card's own"
     if card.chance is not None and not 0 <= card.chance <= 1:
         yield "chance", str(card.chance), "a share in [0, 1]"
     for name, split in card.splits.items():
         yield from _split_faults(name, split, card)
+
+
+def _metric_faults(card: TaskCard) -> Iterator[tuple[str, str, str]]:
+    """Metrics that would fail only after the models have answered: unknown ones, and those of another kind of task."""
+    applies = {"choice": "choice", "labels": "choice", "text": "text"}.get(card.kind)
+    fitting = [name for name, metric in METRICS.items() if applies in (None, metric.applies)]
+    for name in dict.fromkeys(card.metrics):
+        if name not in METRICS:
+            yield "metrics", name, nearest(name, fitting)
+        elif name not in fitting:
+            yield "metrics", name, f"scores {METRICS[name].applies} tasks, not those of kind {card.kind}; known: {', '.join(fitting)}"
 
 
 def _split_faults(name: str, split: Split, card: TaskCard) -> Iterator[tuple[str, str, str]]:
@@ -269,6 +296,15 @@ def _split_faults(name: str, split: Split, card: TaskCard) -> Iterator[tuple[str
         yield f"splits.{name}.tagged", tag, "a name among known_issues"
     if split.hub_split and not card.hub_id:
         yield f"splits.{name}.hub_split", split.hub_split, "a card with a hub_id"
+
+
+def _check_options(function: str, options: Mapping[str, object], known: Sequence[str]) -> None:
+    """`Options` binds only who checks types: a misspelt `group` would make every row its own group, and every interval too narrow."""
+    for option, value in options.items():
+        if option not in known:
+            raise TypeError(f"{function} has no option {option}; {nearest(option, known)}")
+        if option in ("labels", "metrics") and isinstance(value, str):
+            raise TypeError(f"{function}: {option} is one text; a list of texts is needed")
 
 
 def _own_card(name: str, file: str, kind: TaskKind, chance: float | None, options: Options) -> TaskCard:
@@ -301,14 +337,14 @@ def _own_card(name: str, file: str, kind: TaskKind, chance: float | None, option
 
 def _bare_sample(row: Row, number: int, name: str, question: str, options: Options) -> Sample:
     """Everything of a sample but choices and references."""
-    texts = [row[question], row[options["context"]] if "context" in options else ""]
+    texts = [read_cell(row, question), read_cell(row, options["context"]) if "context" in options else ""]
     if not all(isinstance(text, str) for text in texts):
-        raise ValueError("question or context is no text")
-    sample_id = str(row[options["id"]]) if "id" in options else f"{number:06d}"
-    group = str(row[options["group"]]) if "group" in options else sample_id
+        raise RowError("question or context is no text")
+    sample_id = read_name(row, options["id"], "id") if "id" in options else f"{number:06d}"
+    group = read_name(row, options["group"], "group") if "group" in options else sample_id
     return Sample(
         id=sample_id,
-        group=f"{name}:{group}" if group.strip() else "",
+        group=f"{name}:{group}",
         question=texts[0].strip(),
         context=texts[1].strip(),
         language=options.get("language", "en"),

@@ -159,7 +159,7 @@ class Failure:
     """An engine could not answer. Never a score."""
 
     reason: FailureReason
-    """What went wrong; `too_long` is the model's limit, everything else is our fault."""
+    """What went wrong; `too_long` is the limit that the model is served with, everything else is our fault."""
     message: str
     """One line for people; never holds prompt text."""
     transient: bool

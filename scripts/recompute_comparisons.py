@@ -2,7 +2,8 @@
 
 Written against the contract alone: it imports nothing of the package and uses plain loops, so that a mistake in the
 package's statistics is not repeated here. Monte Carlo p-values are compared within five standard errors of a fresh
-randomisation; everything else must agree to nine digits. Exit 0: all rows agree; 1: some do not, they are printed.
+randomisation; everything else must agree to nine digits. Rows that a narrowed run could not have are noted. Exit 0: all rows
+agree; 1: some do not, they are printed.
 
     python scripts/recompute_comparisons.py OUT_DIR [--lower-is-better NAME]... [--worst NAME=VALUE]...
 """
@@ -13,7 +14,7 @@ import argparse
 import itertools
 import math
 import sys
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ from scipy import stats
 
 MISSING = ("unparsed", "truncated", "too_long")
 SET_METRICS = ("macro_f1",)
+RIGHT_OR_WRONG = ("accuracy", "accuracy_strict", "exact_match", *SET_METRICS)
 N_RESAMPLES = 4000
 Row = Mapping[str, Any]
 Unit = tuple[str, int, int]
@@ -58,6 +60,11 @@ class Paired:
     n_missing: tuple[int, int]
     faulty: bool
 
+    @property
+    def unread(self) -> bool:
+        """Whether a side has no scored answer at all."""
+        return not all(any(side[unit]["status"] == "scored" for unit in self.units) for side in (self.left, self.right))
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -78,18 +85,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for row in rows:
         faults = check_row(row, answers, tags, rules)
         n_bad += bool(faults)
-        report(row, faults)
-    for fault in [*check_family(rows, rules), *check_coverage(rows, answers, rules)]:
-        n_bad += 1
-        sys.stdout.write(fault + "\n")
+        name = " ".join(str(row[key]) for key in ("task", "metric", "strategy", "perturbation", "model_a", "model_b", "subset"))
+        sys.stdout.writelines(f"{name}: {fault}\n" for fault in faults)
+    faults, notes = check_coverage(rows, answers, rules)
+    faults += check_family(rows, rules)
+    sys.stdout.writelines([*(f"{fault}\n" for fault in faults), *(f"note: {note}\n" for note in notes)])
+    n_bad += len(faults)
     sys.stdout.write(f"{len(rows)} comparisons recomputed, {n_bad} disagreements\n")
     return 1 if n_bad else 0
-
-
-def report(row: Row, faults: Iterable[str]) -> None:
-    name = " ".join(str(row[key]) for key in ("task", "metric", "strategy", "perturbation", "model_a", "model_b", "subset"))
-    for fault in faults:
-        sys.stdout.write(f"{name}: {fault}\n")
 
 
 def answers_by_cell(scores: pd.DataFrame) -> tuple[dict[tuple[str, ...], dict[Unit, Row]], dict[tuple[str, str], set[str]]]:
@@ -113,7 +116,8 @@ def pair(row: Row, answers: Mapping[tuple[str, ...], dict[Unit, Row]], tags: Map
     condition = tuple(str(row[key]) for key in ("task", "metric", "strategy", "perturbation"))
     left = answers.get((*condition, str(row["model_a"])), {})
     right = answers.get((*condition, str(row["model_b"])), {})
-    gone = {entry["sample_id"] for entry in rules.study.get("exclude") or [] if entry["task"] == row["task"]}
+    by_name = {entry["sample_id"] for entry in rules.study.get("exclude") or [] if entry["task"] == row["task"]}
+    gone = set(by_name)
     if str(row["subset"]).startswith("without:"):
         tag = str(row["subset"]).removeprefix("without:")
         gone |= {sample for (task, sample), found in tags.items() if task == row["task"] and tag in found}
@@ -132,7 +136,8 @@ def pair(row: Row, answers: Mapping[tuple[str, ...], dict[Unit, Row]], tags: Map
         if rules.analysis["missing"] == "drop" and any(status in MISSING for status in statuses):
             continue
         units.append(unit)
-    before = len({unit[0] for unit in set(left) | set(right)})
+    # Samples excluded by name were never asked for, and count as left out all the same.
+    before = len(by_name | {unit[0] for unit in set(left) | set(right)})
     return Paired(
         units=units, left=left, right=right, n_samples_before=before, n_failed=n_failed, n_missing=(missing[0], missing[1]), faulty=faulty
     )
@@ -156,7 +161,7 @@ def check_row(
         "margin": rules.analysis["margin"],
     }
     names = ("mean_a", "mean_b", "difference", "ci_low", "ci_high", "p_value", "equivalence_low", "equivalence_high", "p_equivalence")
-    no_class = row["metric"] in SET_METRICS and any(not single_class(paired.left[unit]["target"]) for unit in paired.units)
+    no_class = row["metric"] in SET_METRICS and any(not str(paired.left[unit]["target"]).isdigit() for unit in paired.units)
     if paired.faulty or no_class or n_samples == 0:
         expected |= dict.fromkeys((*names, "p_adjusted", "p_equivalence_adjusted"))
         return differences(row, {**expected, "verdict": "not_established"})
@@ -166,12 +171,8 @@ def check_row(
     if n_groups < 10:
         expected |= {"verdict": "not_established", "p_adjusted": None, "p_equivalence_adjusted": None}
     else:
-        expected |= verdict(row, rules)
+        expected |= verdict(row, paired.unread, rules)
     return differences(row, expected) + p_differs(row, p, rules.analysis["n_resamples"])
-
-
-def single_class(target: Any) -> bool:
-    return isinstance(target, str) and target.isdigit()
 
 
 def mean_numbers(row: Row, paired: Paired, groups: Mapping[Unit, str], rules: Rules) -> tuple[dict[str, Any], tuple[float, bool]]:
@@ -198,7 +199,7 @@ def mean_numbers(row: Row, paired: Paired, groups: Mapping[Unit, str], rules: Ru
         se = math.sqrt(n_groups / (n_groups - 1) * squares) / n
         se = 0.0 if se < 1e-14 else se
     numbers = {"mean_a": math.fsum(a.values()) / n, "mean_b": math.fsum(b.values()) / n}
-    numbers |= limits(mean, se, n_groups - 1, rules)
+    numbers |= limits(row, mean, se, [len(inside) for inside in members.values()], rules)
     sums = np.array([math.fsum(inside) for inside in members.values()])
     return numbers, sign_flips(sums[np.abs(sums) > 1e-11])
 
@@ -214,19 +215,24 @@ def sign_flips(sums: Any) -> tuple[float, bool]:
     return float((1 + count) / (1 + N_RESAMPLES)), False
 
 
-def limits(estimate: float, se: float, df: int, rules: Rules) -> dict[str, Any]:
-    """Interval and equivalence of an estimate with its standard error."""
-    alpha, margin = rules.analysis["alpha"], rules.analysis["margin"]
+def limits(row: Row, estimate: float, se: float, sizes: Sequence[int], rules: Rules) -> dict[str, Any]:
+    """Interval and equivalence of an estimate, from its standard error and the sizes of the groups."""
+    alpha, margin, df = rules.analysis["alpha"], rules.analysis["margin"], len(sizes) - 1
     numbers: dict[str, Any] = {"difference": estimate}
     if df < 1:
         return numbers | dict.fromkeys(("ci_low", "ci_high", "equivalence_low", "equivalence_high", "p_equivalence"))
-    for low, high, level in (("ci_low", "ci_high", 1 - alpha), ("equivalence_low", "equivalence_high", 1 - 2 * alpha)):
-        half = stats.t.ppf((1 + level) / 2, df) * se
-        numbers |= {low: estimate - half, high: estimate + half}
-    if se == 0:
-        return numbers | {"p_equivalence": 0.0 if abs(estimate) < margin else 1.0}
-    lower, upper = stats.t.sf((estimate + margin) / se, df), stats.t.cdf((estimate - margin) / se, df)
-    return numbers | {"p_equivalence": max(lower, upper)}
+    half = stats.t.ppf(1 - alpha / 2, df) * se
+    numbers |= {"ci_low": estimate - half, "ci_high": estimate + half}
+    step = 0.0
+    if row["metric"] in RIGHT_OR_WRONG or se == 0:
+        # As if a share `margin` of groups of n / n_effective samples differed, all in one direction; half a step for continuity.
+        n_effective = sum(sizes) ** 2 / math.fsum(size * size for size in sizes)
+        span = abs(rules.worst.get(str(row["metric"]), 0.0) - (row["metric"] not in rules.lower)) or 1.0
+        rate = min(margin / span, 1.0)
+        se, step = max(se, span * math.sqrt(rate * (1 - rate) / n_effective)), span / n_effective / 2
+    half = stats.t.ppf(1 - alpha, df) * se + step
+    lower, upper = stats.t.sf((estimate + margin - step) / se, df), stats.t.cdf((estimate - margin + step) / se, df)
+    return numbers | {"equivalence_low": estimate - half, "equivalence_high": estimate + half, "p_equivalence": max(lower, upper)}
 
 
 def macro_f1(right: Any, predicted: Any, targets: Any) -> float:
@@ -258,7 +264,7 @@ def set_numbers(row: Row, paired: Paired, groups: Mapping[Unit, str], rules: Rul
         center = math.fsum(without) / n_groups
         se = math.sqrt((n_groups - 1) / n_groups * math.fsum((value - center) ** 2 for value in without))
         se = 0.0 if se < 1e-13 else se
-    numbers = {"mean_a": f[0], "mean_b": f[1], **limits(difference, se, n_groups - 1, rules)}
+    numbers = {"mean_a": f[0], "mean_b": f[1], **limits(row, difference, se, list(Counter(groups.values()).values()), rules)}
     rng = np.random.default_rng(20240726)
     differ = [g for g in range(n_groups) if (counts[0, :, g] != counts[1, :, g]).any()]
     exact = len(differ) <= 12
@@ -280,20 +286,18 @@ def classes_of(paired: Paired, unit: Unit) -> list[tuple[Mapping[Unit, Row], str
     return [(paired.left, "target"), *scored]
 
 
-def verdict(row: Row, rules: Rules) -> dict[str, Any]:
-    """The verdict that the printed p-values lead to."""
+def verdict(row: Row, unread: bool, rules: Rules) -> dict[str, Any]:
+    """The verdict that the printed p-values lead to; without a difference there is none on a side that nobody could read."""
     alpha, primary = rules.analysis["alpha"], row["role"] == "primary"
     p = row["p_adjusted"] if primary else row["p_value"]
-    inside = bool((row["p_equivalence_adjusted"] if primary else row["p_equivalence"]) <= alpha)
+    inside: bool | None = bool((row["p_equivalence_adjusted"] if primary else row["p_equivalence"]) <= alpha) and not unread
     if p <= alpha and row["difference"] != 0:
         word = "a_better" if row["difference"] > 0 else "b_better"
+    elif unread:
+        word, inside = "not_established", None
     else:
         word = "equivalent" if inside else "inconclusive"
     return {"verdict": word, "within_margin": inside} | ({} if primary else {"p_adjusted": None, "p_equivalence_adjusted": None})
-
-
-def is_null(value: Any) -> bool:
-    return value is None or (isinstance(value, float) and math.isnan(value))
 
 
 def differences(row: Row, expected: Mapping[str, Any]) -> list[str]:
@@ -301,8 +305,8 @@ def differences(row: Row, expected: Mapping[str, Any]) -> list[str]:
     faults = []
     for name, value in expected.items():
         found = row[name]
-        if is_null(value) or is_null(found):
-            same = is_null(value) and is_null(found)
+        if pd.isna(value) or pd.isna(found):
+            same = pd.isna(value) and pd.isna(found)
         elif isinstance(value, str | bool):
             same = str(found) == str(value)
         else:
@@ -316,7 +320,7 @@ def p_differs(row: Row, recomputed: tuple[float, bool], n_resamples: int) -> lis
     """Whether the printed p lies within five standard errors of the recomputed one (both may be Monte Carlo)."""
     p, exact = recomputed
     printed = row["p_value"]
-    if is_null(printed):
+    if pd.isna(printed):
         return [f"p_value is empty, recomputed as {p:.5f}"]
     spread = p * (1 - p) + 1 / N_RESAMPLES
     printed_exact = "exact" in str(row["method"])
@@ -326,16 +330,17 @@ def p_differs(row: Row, recomputed: tuple[float, bool], n_resamples: int) -> lis
 
 
 def check_family(rows: Sequence[Row], rules: Rules) -> list[str]:
-    """Holm again over the printed p-values of the family, for difference and for equivalence."""
+    """Holm again over the printed p-values, for difference and for equivalence; the family is that of the whole study."""
     faults = []
     family = [row for row in rows if row["role"] == "primary" and is_testable(row)]
+    n_family = len(rules.study.get("pairs") or []) * len(rules.study["tasks"])
     for raw, adjusted in (("p_value", "p_adjusted"), ("p_equivalence", "p_equivalence_adjusted")):
         ordered = sorted(family, key=lambda row: float(row[raw]))
         floor = 0.0
         for rank, row in enumerate(ordered):
-            factor = len(ordered) - rank if rules.analysis["correction"] == "holm" else 1
+            factor = n_family - rank if rules.analysis["correction"] == "holm" else 1
             floor = max(floor, min(1.0, factor * row[raw]))
-            if is_null(row[adjusted]) or not math.isclose(row[adjusted], floor, rel_tol=1e-9, abs_tol=1e-12):
+            if not math.isclose(row[adjusted], floor, rel_tol=1e-9, abs_tol=1e-12):
                 faults.append(
                     f"{row['task']} {row['model_a']} {row['model_b']}: {adjusted} is printed as {row[adjusted]}, recomputed as {floor}"
                 )
@@ -344,11 +349,14 @@ def check_family(rows: Sequence[Row], rules: Rules) -> list[str]:
 
 def is_testable(row: Row) -> bool:
     """Numbers exist and there are groups enough; recomputed rows have shown that both are right."""
-    return not is_null(row["p_value"]) and row["n_groups"] >= 10
+    return not bool(pd.isna(row["p_value"])) and row["n_groups"] >= 10
 
 
-def check_coverage(rows: Sequence[Row], answers: Mapping[tuple[str, ...], Any], rules: Rules) -> list[str]:
-    """Every pair and task of the primary cell has one row of the family, and nothing else is in it."""
+def check_coverage(rows: Sequence[Row], answers: Mapping[tuple[str, ...], Any], rules: Rules) -> tuple[list[str], list[str]]:
+    """Every pair and task of the primary cell has one row of the family, and nothing else is in it: (faults, notes).
+
+    A run that was narrowed to some tasks or models lacks rows; that can be told by the answers, which it lacks too.
+    """
     roles = {row["role"] for row in rows}
     primary = rules.analysis["primary"]
     strategies = rules.study["strategies"]
@@ -359,9 +367,15 @@ def check_coverage(rows: Sequence[Row], answers: Mapping[tuple[str, ...], Any], 
     wanted = {(name, a, b) for name in metrics for a, b in rules.study.get("pairs") or []}
     found = [row for row in rows if row["subset"] == "all" and (row["strategy"], row["perturbation"]) == cell]
     found = [row for row in found if metrics.get(row["task"]) in (None, row["metric"])]
-    faults = [f"{name}: no row of the primary cell" for name in wanted - {(row["task"], row["model_a"], row["model_b"]) for row in found}]
+    asked = {(name[0], name[2], name[3], name[4]) for name in answers}
+    faults, notes = [], []
+    for task, *models in sorted(wanted - {(row["task"], row["model_a"], row["model_b"]) for row in found}):
+        if all((task, *cell, model) in asked for model in models):
+            faults.append(f"{task} {' '.join(models)}: no row of the primary cell")
+        else:
+            notes.append(f"{task} {' '.join(models)}: no row and no answers of both sides, as in a narrowed run; it counts as p = 1")
     if "primary" not in roles:
-        return faults  # the analysis was changed after answers were seen
+        return faults, notes  # the analysis was changed after answers were seen
     for row in rows:
         inside = any(row is other for other in found) and metrics.get(row["task"]) is not None
         if metrics.get(row["task"]) is not None and inside != (row["role"] == "primary"):
@@ -371,11 +385,12 @@ def check_coverage(rows: Sequence[Row], answers: Mapping[tuple[str, ...], Any], 
         for row in rows
         for side in ("model_a", "model_b")
     }
-    paired = {model for entry in rules.study.get("pairs") or [] for model in entry}
-    faults.extend(
-        f"{' '.join(cell_name)}: in no comparison" for cell_name in answers if cell_name[-1] in paired and cell_name not in compared
-    )
-    return faults
+    for a, b in rules.study.get("pairs") or []:
+        for name in answers:
+            if name[-1] in (a, b) and name not in compared:
+                both = (*name[:-1], a) in answers and (*name[:-1], b) in answers
+                (faults if both else notes).append(f"{' '.join(name)}: not in a comparison of {a} and {b}")
+    return faults, notes
 
 
 if __name__ == "__main__":

@@ -49,7 +49,7 @@ class Stage:
 
 AFTER = Schedule(peak=1e-3, n_warm_up_steps=30, n_batch_tokens=2048)
 STAGES: Mapping[str, Stage] = {
-    BASE: Stage(n_passes=28, schedule=Schedule(peak=2e-3, n_warm_up_steps=50, n_batch_tokens=2048)),
+    BASE: Stage(n_passes=54, schedule=Schedule(peak=2e-3, n_warm_up_steps=50, n_batch_tokens=1536)),
     "pocket-clinical": Stage(n_passes=20, schedule=AFTER),
     "pocket-clinical-es": Stage(n_passes=20, schedule=AFTER),
     "pocket-control": Stage(n_passes=20, schedule=AFTER),

@@ -45,7 +45,7 @@ class Project:
             "study": name,
             "question": '"Are the planted scores found?"',
             "tasks": "[planted]",
-            "analysis": "{n_resamples: 1000}",
+            "analysis": "{margin: 0.2, n_resamples: 1000}",
             "decoding": "{max_tokens: 256}",
             **changes,
         }

@@ -42,6 +42,10 @@ _CHOOSING = re.compile(
 _IT_IS = re.compile(
     r"^[ \t]*+(?:it\s+is|it['’]s|es|c['’]est)\s+(?=(?:option|opci[oó]n|letter|letra|la|l['’]option|\(|\w\b))", re.IGNORECASE | re.MULTILINE
 )
+_MEANT = re.compile(
+    r"\b(?:I\s+meant|it\s+(?:should|must)\s+be|quise\s+decir|quería\s+decir|(?:debería|tiene\s+que)\s+ser|je\s+voulais\s+dire)\s+",
+    re.IGNORECASE,
+)
 _ONLY_LA = re.compile(
     r"^[ \t]*+(?:(?:creo que )?(?:es|sería|será)\s+)?la\s+(?=[A-Z0-9]{1,2}[ \t]*+[.)]?[ \t]*+$)", re.IGNORECASE | re.MULTILINE
 )
@@ -55,22 +59,26 @@ _FINAL = re.compile(
     r"donc|ainsi|par conséquent|finalement|en résumé)\b",
     re.IGNORECASE,
 )
-_CONDITION = re.compile(r"\b(?:if|unless|si|salvo que|a menos que)\b", re.IGNORECASE)
-_FORCED = re.compile(r"\b(?:if (?:i )?(?:had|have|were|forced|must)|si (?:tuviera|tengo|hubiera) que)\b", re.IGNORECASE)
-_NEGATION = re.compile(
-    r"\b(?:not|no|never|neither|whether|tempting|might|mistake\w{0,5}|cannot|nunca|tampoco|ni|pas|ne|jamais)\b|n['’]t?\b",
-    re.IGNORECASE,
-)
-_WRONG = re.compile(
-    r"\b(?:incorrect[aeo]?s?|wrong|false|fals[ao]s?|faux|fausse|except|excepto|excluded?|unlikely|descart\w{1,6}|"
-    r"eliminat\w{1,4}|elimin[ao]\w{0,4}|rul\w{1,3} out|improbable|inappropriate)\b",
-    re.IGNORECASE,
-)
-_RIGHT = re.compile(r"\b(?:correct|correcta|correcte|right answer|best answer)\b|[✓✔✅]", re.IGNORECASE)
 _INVERTED = re.compile(
     r"\b(?:NOT|not true|not correct|EXCEPT|except|incorrect|false|least likely|INCORRECT[AO]S?|incorrect[ao]s?|"
     r"FALS[AO]S?|fals[ao]s?|EXCEPTO|excepto|NO|SALVO|"
     r"incorrecte|fausse|faux|SAUF|sauf)\b"
+)
+_UNWANTED = re.compile(
+    r"\b(?:contraindicat\w{1,4}|contraindicad[ao]s?|contre-indiqu\w{1,3}|(?<!to )avoid(?:ed)?|to avoid\s*[?:]|inappropriate|mistake|error|"
+    r"inadecuad[ao]s?|inapropiad[ao]s?|desaconsejad[ao]s?|evitar(?:se)?|evitaría|harmful|unsafe|éviter)\b[^.!?\n]{0,200}(?:[?:]|\.?\s*\Z)",
+    re.IGNORECASE,
+)
+_SPEAKS_OF_ANSWER = re.compile(
+    r"\b(?:answers?|ans|options?|choices?|response|correct|right|solution|respuestas?|opci[oó]n(?:es)?|alternativas?|correctas?|soluci[oó]n|"
+    r"réponses?|correctes?)\b",
+    re.IGNORECASE,
+)
+_CALLED_FINAL = re.compile(r"\b(?:final|finally|definitive|definitiv[ao]|finalmente|finale|finalement)\b", re.IGNORECASE)
+_CONSEQUENCE = re.compile(
+    r"\b(so|therefore|thus|hence|but|rather|sino|por lo que|así que|por (?:lo )?tanto|entonces|luego|de modo que|donc|mais)\b"
+    r"[ \t]*,?[ \t]*(?:que\s)?(?:(?:it\s+is|it['’]s|es|sería|use|give|choose)\s+)?",
+    re.IGNORECASE,
 )
 _NEW_QUESTION = re.compile(r"^[ \t]*+(?:Question|Pregunta|Q|User|Human|Usuario|Instruction)(?:[ \t]+\d{1,4})?[ \t]*:", re.MULTILINE)
 
@@ -109,7 +117,7 @@ def correct_pattern(labels: tuple[str, ...]) -> re.Pattern[str]:
 
 def statement_ends(text: str) -> Iterator[tuple[int, int]]:
     """(start of the cue, where its answer would begin) of every sentence that announces an answer."""
-    for pattern in (*_STATEMENTS, _CHOOSING, _IT_IS, _ONLY_LA, _INLINE):
+    for pattern in (*_STATEMENTS, _CHOOSING, _IT_IS, _MEANT, _ONLY_LA, _INLINE):
         for found in pattern.finditer(text):
             yield found.start(), found.end()
 
@@ -129,50 +137,34 @@ def option_ends(text: str) -> Iterator[int]:
     return (found.end() for found in _OPTION.finditer(text))
 
 
+def consequence_ends(text: str, start: int, end: int) -> Iterator[tuple[str, int]]:
+    """("so", "but" or their like; where what follows it begins) between two offsets."""
+    return ((found.group(1), found.end()) for found in _CONSEQUENCE.finditer(text, start, end))
+
+
+def names_answer(text: str, start: int, end: int) -> bool:
+    """Whether a statement speaks of the answer or the option, or chooses, and not only of what is best or most likely."""
+    return _SPEAKS_OF_ANSWER.search(text, start, end) is not None or _CHOOSING.match(text, start) is not None
+
+
+def is_called_final(text: str, start: int, end: int) -> bool:
+    """Whether a cue calls its answer the final one."""
+    return _CALLED_FINAL.search(text, start, end) is not None
+
+
 def is_final(text: str, start: int, end: int) -> bool:
     """Whether a statement concludes: its sentence holds a word such as "therefore", "final" or "actually"."""
-    return _FINAL.search(text, _sentence_start(text, start), end) is not None
-
-
-def is_doubted(text: str, start: int, end: int, *, inverted: bool) -> bool:
-    """Whether a statement stands under a condition, under a negation in its own clause, or names what is wrong.
-
-    Args:
-        text: plain output.
-        start: start of the cue.
-        end: where its answer begins.
-        inverted: the question asks for what is wrong, so that "the incorrect option is B" answers it.
-    """
-    sentence = _sentence_start(text, start)
-    if _CONDITION.search(text, sentence, start) and not _FORCED.search(text, sentence, start):
-        return True
-    clause = max(text.rfind(mark, sentence, start) for mark in ",:(")
-    begin = max(sentence, clause)
-    return _NEGATION.search(text, begin, end) is not None or (not inverted and _WRONG.search(text, begin, end) is not None)
-
-
-def is_rejected(text: str, start: int, end: int) -> bool:
-    """Whether the clause around a span negates it or calls it wrong."""
-    before = max(text.rfind(mark, max(0, start - 120), start) for mark in ".,;:\n")
-    after = min((place for mark in ",;:\n!?" if (place := text.find(mark, end, end + 120)) >= 0), default=min(len(text), end + 120))
-    stop = text.find(". ", end, after)
-    span = (max(before + 1, start - 120, 0), stop if stop >= 0 else after)
-    return _NEGATION.search(text, *span) is not None or _WRONG.search(text, *span) is not None
-
-
-def is_marked_right(line: str) -> bool:
-    """Whether a line about one choice calls it correct and nothing about it wrong."""
-    return bool(_RIGHT.search(line)) and not _WRONG.search(line) and not _NEGATION.search(line)
-
-
-def says_right(text: str) -> bool:
-    """Whether a text calls anything correct; where the question asks for what is wrong, that answers nothing."""
-    return _RIGHT.search(text) is not None
+    return _FINAL.search(text, sentence_start(text, start), end) is not None
 
 
 def asks_for_wrong(question: str) -> bool:
     """Whether a question asks for the choice that is false or does not belong ("EXCEPT", "señale la incorrecta")."""
     return _INVERTED.search(question) is not None
+
+
+def asks_for_unwanted(question: str) -> bool:
+    """Whether a question asks, in a sentence that asks or is its last, for what is contraindicated, a mistake, or to be avoided."""
+    return _UNWANTED.search(question) is not None
 
 
 def new_question(text: str) -> int | None:
@@ -183,7 +175,7 @@ def new_question(text: str) -> int | None:
     return None
 
 
-def _sentence_start(text: str, position: int) -> int:
+def sentence_start(text: str, position: int) -> int:
     """Start of the sentence of a position, at most 200 characters before it."""
     reach = max(0, position - 200)
     return max(reach, *(text.rfind(mark, reach, position) + 1 for mark in (". ", "! ", "? ", "; ", "\n")))

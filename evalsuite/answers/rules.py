@@ -1,19 +1,22 @@
 """The lenient rules, in the order in which they are tried; each is one function with a sentence and a source.
 
-A rule looks at a `Page` and returns what it found, or None. The first rule that finds something decides. Rules 1 to 4
-are final: the last of several counts, as a reader takes a correction. From rule 5 on nothing is final, so assertions
-that disagree are a `conflict` and nothing is read.
+A rule looks at a `Page` and returns what it found, or None. The first rule that finds something decides. Rules 1 to 5
+share the assertions of the output, of which `assertions.settle` says which one stands: a conclusion over what was said on
+the way to it, a correction over what the output takes back. Other assertions that disagree are a `conflict` and nothing
+is read, whichever comes last.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from evalsuite.answers import cues
-from evalsuite.answers.labels import Found, label_at, label_list, own_end, read_at, text_list
-from evalsuite.answers.page import LabelLine, Page, in_list
+from evalsuite.answers import cues, rejection
+from evalsuite.answers.assertions import CONCLUDED, WEAK, Assertion, settle
+from evalsuite.answers.labels import Found, label_at, label_list, own_end, text_list
+from evalsuite.answers.lines import LabelLine
+from evalsuite.answers.page import Page
 from evalsuite.answers.tokens import asserted_mentions, first_clause, words_of
 
 _BOLD = re.compile(r"\*\*([^*\n]{1,200})\*\*|__([^_\n]{1,200})__")
@@ -32,29 +35,23 @@ class Rule:
 
 
 def contract_line(page: Page) -> Found | None:
-    """The last line "Answer: X", in any case, decoration and language, with label or text (openai/simple-evals, made a line)."""
-    begins = {line.start: place for place, line in enumerate(page.label_lines)}
-    last = None
-    for match in cues.contract_pattern(page.cue).finditer(page.text):
-        found = read_at(page.text, match.end(), page.options)
-        if found is not None and not in_list(page.text, match.end(), found, begins, page.label_lines):
-            last = found
-    return last
+    """A line "Answer: X", in any case, decoration and language, with label or text (openai/simple-evals, made a line)."""
+    return _settled(page, "contract_line")
 
 
 def boxed(page: Page) -> Found | None:
-    r"""The last \boxed{B} (convention of the MATH data set, Hendrycks et al. 2021, arXiv 2103.03874)."""
-    return _last(read_at(page.text, end, page.options) for end in cues.box_ends(page.text))
+    r"""A \boxed{B} (convention of the MATH data set, Hendrycks et al. 2021, arXiv 2103.03874)."""
+    return _settled(page, "boxed")
 
 
 def answer_field(page: Page) -> Found | None:
-    """The last JSON key "answer..." or element <answer> (MIRAGE asks for `answer_choice`, Xiong et al. 2024, arXiv 2402.13178)."""
-    return _last(read_at(page.text, end, page.options) for end in cues.field_ends(page.text))
+    """A JSON key "answer..." or element <answer> (MIRAGE asks for `answer_choice`, Xiong et al. 2024, arXiv 2402.13178)."""
+    return _settled(page, "answer_field")
 
 
 def final_statement(page: Page) -> Found | None:
-    """The last sentence "therefore the answer is B" that concludes (cue of MMLU-Pro, arXiv 2406.01574; ours the markers)."""
-    return _last(statement.found for statement in page.statements if statement.final)
+    """A sentence "therefore the answer is B" that concludes (cue of MMLU-Pro, arXiv 2406.01574; ours the markers)."""
+    return _settled(page, "final_statement")
 
 
 def statement(page: Page) -> Found | None:
@@ -62,11 +59,7 @@ def statement(page: Page) -> Found | None:
 
     All must agree, with a leading letter too (lm-evaluation-harness `multi_choice_regex`; ours the agreement).
     """
-    stated = [statement.found for statement in page.statements if statement.found is not None] + _called_correct(page)
-    if not stated:
-        return None
-    first = leading(page)
-    return _agreed(stated if first is None else [*stated, first])
+    return _settled(page, "statement")
 
 
 def leading(page: Page) -> Found | None:
@@ -86,7 +79,10 @@ def leading(page: Page) -> Found | None:
     found = _line_answer(page, first)
     bare = _is_bare(page, first)
     if len(distinct) == 1:
-        if bare or (first.number == 0 and not cues.is_rejected(page.text, first.start, min(first.end, first.after + 200))):
+        if bare or (
+            first.number == 0
+            and not rejection.is_rejected(page.text, first.start, min(first.end, first.after + 200), unwanted=page.unwanted)
+        ):
             return found
         return None
     follower = page.label_lines[1]
@@ -108,12 +104,11 @@ def bare_line(page: Page) -> Found | None:
 def cued_text(page: Page) -> Found | None:
     """The one choice that the clause after a cue names further on: "the best step is to give aspirin at once" (ours)."""
     found = []
-    for statement in page.statements:
-        if statement.found is None:
-            span = first_clause(page.text[statement.end : statement.end + 200])
-            named = asserted_mentions(span, words_of(span), page.options.texts)
-            if len(named) == 1:
-                found.append(Found(indices=tuple(named), end=statement.end))
+    for end in page.open_ends:
+        span = first_clause(page.text[end : end + 200])
+        named = asserted_mentions(span, words_of(span), page.options.texts, unwanted=page.unwanted)
+        if len(named) == 1:
+            found.append(Found(indices=tuple(named), end=end))
     return _only(found)
 
 
@@ -124,19 +119,19 @@ def bold(page: Page) -> Found | None:
         content = (match.group(1) or match.group(2)).strip()
         label = label_at(content, 1 if content.startswith("(") else 0, page.options)
         index = label[0] if label is not None else page.options.texts.exactly(content)
-        if index is not None and not cues.is_rejected(page.raw, match.start(), match.end()):
+        if index is not None and not rejection.is_rejected(page.raw, match.start(), match.end(), unwanted=page.unwanted):
             found.append(Found(indices=(index,), end=match.end()))
     return _only(found)
 
 
 def option(page: Page) -> Found | None:
     """The only label after "option", "opción", "choice", "letra" whose clause does not reject it (ours)."""
-    if page.inverted and cues.says_right(page.text):
+    if page.inverted and rejection.says_right(page.text):
         return None
     found = []
     for end in cues.option_ends(page.text):
         listed = label_list(page.text, end + (page.text[end : end + 1] == "("), page.options)
-        if listed is not None and not cues.is_rejected(page.text, end, listed.end):
+        if listed is not None and not rejection.is_rejected(page.text, end, listed.end, unwanted=page.unwanted):
             found.append(listed)
     return _only(found)
 
@@ -147,7 +142,9 @@ def parenthesis(page: Page) -> Found | None:
     found = [
         Found(indices=(places[match.group(1)],), end=match.end())
         for match in _PARENTHESIS.finditer(page.text)
-        if match.group(1) in places and not match.group(1).isdigit() and not cues.is_rejected(page.text, match.start(), match.end())
+        if match.group(1) in places
+        and not match.group(1).isdigit()
+        and not rejection.is_rejected(page.text, match.start(), match.end(), unwanted=page.unwanted)
     ]
     return _only(found)
 
@@ -160,7 +157,7 @@ def marked_correct(page: Page) -> Found | None:
     for line in page.label_lines:
         # a choice's own text may hold the word "correct"
         begin = own_end(page.text, line.after, line.index, page.options) or line.after
-        if cues.is_marked_right(page.text[begin : line.end]):
+        if rejection.is_marked_right(page.text[begin : line.end]):
             found.append(Found(indices=(line.index,), end=line.end))
     return _only(found)
 
@@ -175,7 +172,7 @@ def choice_line(page: Page) -> Found | None:
         if whole is not None:
             return Found(indices=(whole,), end=span[1])
     found = text_list(page.text, start, page.options)
-    if found is None or found.conflict or cues.is_rejected(page.text, start, found.end):
+    if found is None or found.conflict or rejection.is_rejected(page.text, start, found.end, unwanted=page.unwanted):
         return _short_word(page, start, found)
     return found if all(page.options.texts.telling(index) for index in found.indices) else _short_word(page, start, found)
 
@@ -185,11 +182,11 @@ def only_choice(page: Page) -> Found | None:
 
     A longer choice that contains a shorter one wins (ours; the containment metrics of open question answering lack both guards).
     """
-    if page.inverted and cues.says_right(page.text):
+    if page.inverted and rejection.says_right(page.text):
         return None
     stop = max((match.end() for match in re.finditer(r"[.!?:)]|\n", page.text)), default=0)
     text = page.text[:stop] if stop else page.text
-    named = asserted_mentions(text, words_of(text), page.options.texts)
+    named = asserted_mentions(text, words_of(text), page.options.texts, unwanted=page.unwanted)
     return Found(indices=tuple(named), end=len(text)) if len(named) == 1 and not _in_echo(page) else None
 
 
@@ -213,6 +210,24 @@ RULES: tuple[Rule, ...] = tuple(
     )
 )
 """The lenient rules in their order."""
+
+
+def _settled(page: Page, rule: str) -> Found | None:
+    """The assertion that stands, if this rule reads it; a conflict whichever rule asks first."""
+    if not page.asserted:
+        return None
+    first = leading(page)
+    asserted = list(page.asserted)
+    if first is not None:
+        opens = not page.label_lines or page.label_lines[0].number == 0
+        start = page.lines[0][0] if opens else page.label_lines[0].start
+        # a letter that stands alone further down may head an explanation, so that it disturbs no conclusion
+        if opens or max(one.rank for one in asserted) < CONCLUDED:
+            rank = CONCLUDED if opens else WEAK
+            asserted.append(Assertion(rule="leading", start=start, begin=start, found=first, rank=rank, strong=True))
+            asserted.sort(key=lambda one: (one.begin, one.start))
+    held = settle(page.text, asserted, page.withdrawals)
+    return held.found if held is not None and (held.rule == rule or held.found.conflict) else None
 
 
 def _in_echo(page: Page) -> bool:
@@ -261,37 +276,14 @@ def _listed(page: Page) -> Found | None:
     return Found(indices=tuple(sorted(indices)), end=lines[-1].end)
 
 
-def _called_correct(page: Page) -> list[Found]:
-    """Labels that are the subject of "is correct", unless the question asks for what is wrong."""
-    if page.inverted:
-        return []
-    places = {label: index for index, label in enumerate(page.options.labels)}
-    pattern = cues.correct_pattern(page.options.labels)
-    return [Found(indices=(places[match.group(1)],), end=match.end()) for match in pattern.finditer(page.text)]
-
-
 def _short_word(page: Page, start: int, found: Found | None) -> Found | None:
     """A first word such as "Yes" or "No" that punctuation sets apart."""
-    if found is None or found.conflict:
+    if found is None or found.conflict or rejection.is_refuted(page.text, found.end, unwanted=page.unwanted):
         return None
     key = page.options.texts.keys[found.indices[0]]
     following = page.text[found.end : found.end + 1]
     is_short = len(found.indices) == 1 and len(key) == 1 and found.end - start <= 40
     return found if is_short and following in {"", ".", ",", ";", ":", "!", "\n"} else None
-
-
-def _last(found: Iterable[Found | None]) -> Found | None:
-    """The last thing that was found."""
-    last = None
-    for one in found:
-        last = one if one is not None else last
-    return last
-
-
-def _agreed(found: list[Found]) -> Found:
-    """The one reading on which all agree, else a conflict."""
-    distinct = {one.indices for one in found}
-    return found[0] if len(distinct) == 1 else Found(indices=(), end=found[-1].end)
 
 
 def _only(found: list[Found]) -> Found | None:

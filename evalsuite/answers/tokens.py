@@ -12,6 +12,8 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from evalsuite.answers.rejection import is_refuted
+
 # A number keeps its decimals, so that "5" does not stand inside "0.5"; comparison signs tell "< 5" from "> 5", and a
 # minus in front of a digit tells "-1" from "1". Possessive quantifiers keep the scan linear.
 _WORD = re.compile(r"\d++(?:[.,]\d++)++|[^\W_]++|[<>≤≥±+%]|(?<![^\s(])[-−](?=\d)")
@@ -26,14 +28,23 @@ _CLAUSE_WORDS = frozenset(
 _NEGATIONS = frozenset(
     # English; "isn't" is two words here, "isn" and "t"
     "not no never nor neither isn aren doesn don didn won wouldn shouldn wasn weren cannot couldn incorrect wrong false "
-    "unlikely excluded excludes exclude excluding contraindicated eliminate eliminated inappropriate unrelated whether if "
+    "unlikely excluded excludes exclude excluding eliminate eliminated unrelated whether if "
     "unless less ruled rule rules ruling "
     # Spanish
     "ni nunca tampoco incorrecta incorrecto incorrectas incorrectos falsa falso erronea erroneo descarta descartar "
-    "descartamos descartada descartado descartarse improbable contraindicado contraindicada inadecuado inadecuada menos "
+    "descartamos descartada descartado descartarse improbable menos "
     # French
     "pas ne n jamais incorrecte incorrectes faux fausse exclut exclure moins improbable".split()
 )
+_UNFIT = frozenset(
+    # a choice called so is rejected, unless the question asks for what is
+    "contraindicated contraindication inappropriate unsuitable inadequate inadvisable mistake mistaken error erroneous avoided avoid "
+    "contraindicado contraindicada contraindicados contraindicadas inadecuado inadecuada inadecuados inadecuadas inapropiado inapropiada "
+    "desaconsejado desaconsejada equivocado equivocada evitar evitarse evitarla evitarlo evite evitado evitada "
+    "contre indique inapproprie inadapte erreur eviter".split()
+)
+_AVOIDING = frozenset("avoid avoids avoiding evitar evita evitando evitaria eviter evite".split())
+_PURPOSES = frozenset("to para pour".split())
 _NEGATIONS_BEFORE = frozenset("rather instead except excepto salvo sauf lugar vez".split())
 _WRONG = frozenset(
     "incorrect wrong false incorrecta incorrecto incorrectas incorrectos falsa falso erronea erroneo incorrecte fausse faux".split()
@@ -149,11 +160,17 @@ def is_article(word: Word) -> bool:
     return word.text in _ARTICLES
 
 
-def asserted_mentions(text: str, words: Sequence[Word], texts: ChoiceTexts) -> set[int]:
+def asserted_mentions(text: str, words: Sequence[Word], texts: ChoiceTexts, *, unwanted: bool = False) -> set[int]:
     """Choices that a text names in a clause without negation, condition or rejection, in a sentence that calls nothing wrong.
 
     A clause ends at punctuation and at words such as "but" or "sino". Negations inside a choice's own text do not
     count. A choice that is named both ways counts as named.
+
+    Args:
+        text: plain text.
+        words: its words.
+        texts: the choices.
+        unwanted: the question asks for what to avoid, so that "contraindicated" rejects nothing.
     """
     found = list(texts.mentions(words))
     if not found:
@@ -168,9 +185,11 @@ def asserted_mentions(text: str, words: Sequence[Word], texts: ChoiceTexts) -> s
             continue
         if word.text in _WRONG:
             wrong.add(sentence_of[number])
-        if _negates(text, word):
+        purpose = number > 0 and words[number - 1].text in _PURPOSES
+        unfit = not unwanted and word.text in _UNFIT and not (purpose and word.text in _AVOIDING)
+        if _negates(text, word) or unfit:
             rejected.add(clause_of[number])
-        elif word.text in _NEGATIONS_BEFORE:
+        elif word.text in _NEGATIONS_BEFORE or (not unwanted and word.text in _AVOIDING):
             first_before.setdefault(clause_of[number], number)
     return {
         mention.index
@@ -179,6 +198,7 @@ def asserted_mentions(text: str, words: Sequence[Word], texts: ChoiceTexts) -> s
         and sentence_of[mention.first] not in wrong
         and first_before.get(clause_of[mention.first], mention.first) >= mention.first
         and texts.telling(mention.index)
+        and not is_refuted(text, words[mention.last - 1].end, unwanted=unwanted)
     }
 
 

@@ -1,6 +1,8 @@
 """Engines by name. Each module of this package is one, but for `base` and those whose name starts with `_`.
 
-An engine module defines `load(path, settings) -> Engine` and is imported only when it is opened.
+An engine module defines `load(path, settings) -> Engine` and is imported only when it is opened. What can be asked of it
+before that is defined by `_<engine>_light`, or by the engine module itself where there is no such module:
+`check(path, settings) -> tuple[Fault, ...]` and `kinds_of(path) -> frozenset[Kind]`, which import nothing heavy.
 """
 
 from __future__ import annotations
@@ -12,10 +14,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
 
+from evalsuite.engines._cuda import has_cuda as has_cuda
 from evalsuite.engines.base import Engine, EngineSettings
 from evalsuite.errors import Fault, UserError, nearest
+from evalsuite.types import Kind
 
-ENGINES: tuple[str, ...] = tuple(sorted(m.name for m in pkgutil.iter_modules(__path__) if m.name != "base" and m.name[0] != "_"))
+_MODULES: frozenset[str] = frozenset(m.name for m in pkgutil.iter_modules(__path__))
+
+ENGINES: tuple[str, ...] = tuple(sorted(name for name in _MODULES if name != "base" and name[0] != "_"))
 """Names of the engines, from the folder listing."""
 
 
@@ -30,14 +36,52 @@ def open_engine(path: str, settings: EngineSettings) -> Iterator[Engine]:
     Raises:
         UserError: unknown engine, a library that it needs is missing, or a checkpoint that cannot be used.
     """
-    if settings.name not in ENGINES:
-        raise UserError(Fault(file="engine", key="name", value=settings.name, allowed=nearest(settings.name, ENGINES)))
+    _check_name(settings.name)
     _keep_quiet()
     engine: Engine = _module(settings.name).load(path, settings)
     try:
         yield engine
     finally:
         engine.close()
+
+
+def check_settings(path: str, settings: EngineSettings) -> tuple[Fault, ...]:
+    """What can be seen to be wrong before anything is loaded, one fault each; imports nothing heavy.
+
+    Options and settings that the engine does not know or cannot obey, a library or GPU that this machine lacks, and a path that
+    cannot be loaded. None found is no promise: weights and configuration are read only by `open_engine`.
+
+    Args:
+        path: as for `open_engine`.
+        settings: as for `open_engine`.
+    """
+    try:
+        _check_name(settings.name)
+    except UserError as error:
+        return error.faults
+    faults: tuple[Fault, ...] = _light_module(settings.name).check(path, settings)
+    return faults
+
+
+def kinds_of(name: str, path: str) -> frozenset[Kind]:
+    """Request kinds that an engine will support for a path once it is open; imports nothing heavy.
+
+    Raises:
+        UserError: unknown engine, or a path that states kinds and cannot be read.
+    """
+    _check_name(name)
+    kinds: frozenset[Kind] = _light_module(name).kinds_of(path)
+    return kinds
+
+
+def _check_name(name: str) -> None:
+    if name not in ENGINES:
+        raise UserError(Fault(file="engine", key="name", value=name, allowed=nearest(name, ENGINES)))
+
+
+def _light_module(name: str) -> ModuleType:
+    light = f"_{name}_light"
+    return _module(light if light in _MODULES else name)
 
 
 def _module(name: str) -> ModuleType:

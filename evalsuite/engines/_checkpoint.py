@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +14,11 @@ import transformers
 from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 
+from evalsuite.engines._transformers_light import find_weights
 from evalsuite.engines.base import EngineSettings
-from evalsuite.errors import Fault, UserError, nearest
+from evalsuite.errors import Fault, UserError
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
-WEIGHT_FILES = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
-"""In the order of preference; the `.bin` files are read by torch with `weights_only`, so that no code in them runs."""
 
 LOAD_ERRORS = (OSError, ValueError, TypeError, KeyError, RuntimeError, ImportError, SafetensorError, StrictDataclassError)
 """What transformers raises for files that it cannot use."""
@@ -51,11 +49,15 @@ class Checkpoint:
 def load_checkpoint(path: str, settings: EngineSettings) -> Checkpoint:
     """Load model and tokenizer from a local folder.
 
+    Args:
+        path: the folder.
+        settings: those in which `setting_faults` finds nothing.
+
     Raises:
         UserError: one line for the first thing that is wrong with the folder, the weights or the settings.
     """
     folder = Path(path)
-    weights = _find_weights(folder)
+    weights = find_weights(folder)
     device = _device(settings)
     dtype = _dtype(settings, device)
     with _quiet():
@@ -98,41 +100,10 @@ def _read(folder: Path, key: str, load: Any) -> Any:
         raise _fault(folder, key, f"cannot be loaded ({type(error).__name__}: {cause[:240]})") from error
 
 
-def _find_weights(folder: Path) -> Path:
-    """The weights file, or the index of its shards; every shard is there."""
-    if not folder.is_dir():
-        raise _fault(folder, "", "no such folder; a checkpoint is a local folder with config.json, weights and tokenizer")
-    if not (folder / "config.json").is_file():
-        raise _fault(folder, "config.json", "missing; this folder is no checkpoint")
-    if (folder / "adapter_config.json").is_file():
-        # transformers applies an adapter or not, depending on whether peft is installed: two models under one name.
-        raise _fault(folder, "adapter_config.json", "adapters are not applied; merge it into the weights and remove this file")
-    weights = next((folder / name for name in WEIGHT_FILES if (folder / name).is_file()), None)
-    if weights is None:
-        raise _fault(folder, "model.safetensors", "no weights in this folder; copy or fetch them again")
-    if weights.suffix == ".json":
-        try:
-            shards = sorted(set(json.loads(weights.read_text(encoding="utf-8"))["weight_map"].values()))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise _fault(folder, weights.name, "not a valid index of weight files") from error
-        missing = [name for name in shards if not (folder / name).is_file()]
-        if missing:
-            raise _fault(folder, weights.name, f"{len(missing)} of {len(shards)} weight files are missing, first {missing[0]}")
-    return weights
-
-
 def _device(settings: EngineSettings) -> torch.device:
-    if settings.tensor_parallel != 1:
-        line = "the transformers engine uses one device; take vllm to share a model between GPUs"
-        raise UserError(Fault(file="engine", key="tensor_parallel", value=str(settings.tensor_parallel), allowed=line))
     if settings.device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(settings.device)
-    except RuntimeError:
-        device = None
-    if device is None or device.type not in ("cpu", "cuda"):
-        raise UserError(Fault(file="engine", key="device", value=settings.device, allowed="auto, cpu, cuda or cuda:N"))
+    device = torch.device(settings.device)
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         found = torch.cuda.device_count()
         raise UserError(Fault(file="engine", key="device", value=settings.device, allowed=f"this machine has {found} CUDA devices"))
@@ -142,8 +113,6 @@ def _device(settings: EngineSettings) -> torch.device:
 def _dtype(settings: EngineSettings, device: torch.device) -> torch.dtype | str:
     if settings.dtype == "auto":
         return torch.float32 if device.type == "cpu" else "auto"
-    if settings.dtype not in DTYPES:
-        raise UserError(Fault(file="engine", key="dtype", value=settings.dtype, allowed=nearest(settings.dtype, [*DTYPES, "auto"])))
     return DTYPES[settings.dtype]
 
 
@@ -193,8 +162,6 @@ def _check_filled(folder: Path, weights: str, info: dict[str, Any]) -> None:
 
 def _context(folder: Path, config: Any, settings: EngineSettings) -> int:
     own = getattr(config.get_text_config(decoder=True), "max_position_embeddings", None)
-    if settings.max_model_len is not None and settings.max_model_len < 1:
-        raise UserError(Fault(file="engine", key="max_model_len", value=str(settings.max_model_len), allowed="1 or more"))
     if own is None and settings.max_model_len is None:
         raise _fault(folder, "config.json", "says nothing about the context length; give serving.max_model_len in models.yaml")
     return min(length for length in (own, settings.max_model_len) if length is not None)

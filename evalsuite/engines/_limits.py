@@ -24,16 +24,17 @@ class Limits:
 def refusal(request: Request, limits: Limits) -> Failure | None:
     """Why a request cannot be served as asked, or None if it can.
 
-    `too_long` is the model's limit; everything else is `unsupported`. Neither is transient: asking again gives the same.
-    The message never holds prompt text.
+    `too_long` is the model's limit; everything else is `unsupported`. Both are transient: a raised `max_model_len` or a newer
+    engine changes neither the request nor its key, so the next run must ask again; a refusal costs nothing. The message
+    never holds prompt text.
     """
     problem = _problem(request, limits)
     if problem:
-        return Failure(reason="unsupported", message=problem, transient=False)
+        return Failure(reason="unsupported", message=problem, transient=True)
     n_tokens = n_tokens_needed(request)
     if n_tokens > limits.n_context_tokens:
         message = f"{n_tokens} tokens of prompt and output, the context holds {limits.n_context_tokens}"
-        return Failure(reason="too_long", message=message, transient=False)
+        return Failure(reason="too_long", message=message, transient=True)
     return None
 
 

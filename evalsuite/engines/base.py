@@ -63,7 +63,7 @@ class Engine(Protocol):
 
     @property
     def kinds(self) -> frozenset[Kind]:
-        """Request kinds that it supports; any other comes back as Failure(`unsupported`, not transient)."""
+        """Request kinds that it supports; any other comes back as Failure(`unsupported`, transient: another engine may know it)."""
         ...
 
     def run(self, requests: Sequence[Request]) -> Iterator[tuple[int, Outcome]]:

@@ -64,6 +64,10 @@ def _flag(text: str) -> bool:
     return _checked(text, lambda value: value in ("true", "false")) == "true"
 
 
+def _log(text: str) -> str:
+    return _checked(text, lambda value: bool(value) and Path(value).absolute().parent.is_dir() and not Path(value).is_dir())
+
+
 def _kinds(text: str) -> frozenset[str]:
     return _checked(frozenset(text.split(",")), lambda value: value <= KINDS)
 
@@ -84,7 +88,7 @@ OPTIONS: Mapping[str, tuple[Callable[[str], object], str]] = {
     "recovers": (_flag, "true or false: a request that the log knows no longer fails"),
     "n_context_tokens": (_positive, "1 or more"),
     "delay_s": (_seconds, "seconds per request, 0 or more"),
-    "log": (str, "path of a file that gets one line per request"),
+    "log": (_log, "path of a file, in a folder that is there, that gets one line per request"),
     "kinds": (_kinds, "some of generate,next,continuation,prompt,embed"),
 }
 """Options with their reader and what is allowed."""
@@ -126,10 +130,25 @@ def load(path: str, settings: EngineSettings) -> StubEngine:
     Raises:
         UserError: an unknown behaviour or option, a value that is not allowed, or a sheet that cannot be read.
     """
-    if settings.options:
-        name = next(iter(settings.options))
-        raise UserError(Fault(file="engine", key=name, value="", allowed="the stub's options are part of its path"))
+    faults = _setting_faults(settings)
+    if faults:
+        raise UserError(faults)
     return StubEngine(read_path(path), settings)
+
+
+def check(path: str, settings: EngineSettings) -> tuple[Fault, ...]:
+    """Everything for which `load` would refuse this path with these settings."""
+    faults = _setting_faults(settings)
+    try:
+        read_path(path)
+    except UserError as error:
+        faults.extend(error.faults)
+    return tuple(faults)
+
+
+def kinds_of(path: str) -> frozenset[Kind]:
+    """Request kinds that the stub at this path supports. Raises UserError as `load` does."""
+    return read_path(path).kinds
 
 
 def read_path(path: str) -> Rules:
@@ -237,6 +256,11 @@ class StubEngine:
         logprobs = _offered(request.continuations, request, self._rules)
         n_output_tokens = sum(map(len, request.continuations))
         return Response(continuation_logprobs=tuple(logprobs), n_prompt_tokens=n_prompt_tokens, n_output_tokens=n_output_tokens)
+
+
+def _setting_faults(settings: EngineSettings) -> list[Fault]:
+    allowed = "the stub's options are part of its path: stub:<behaviour>?<option>=<value>"
+    return [Fault(file="engine", key=name, value=str(value), allowed=allowed) for name, value in settings.options.items()]
 
 
 def _read_sheet(path: str, sheet: str) -> Mapping[str, str]:

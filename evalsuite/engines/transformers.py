@@ -22,12 +22,10 @@ import transformers
 from evalsuite.engines._checkpoint import Checkpoint, load_checkpoint
 from evalsuite.engines._decoding import Prompted, decode, pad
 from evalsuite.engines._limits import Limits, n_tokens_needed, refusal
+from evalsuite.engines._transformers_light import KINDS, setting_faults
 from evalsuite.engines.base import EngineInfo, EngineSettings
-from evalsuite.errors import Fault, UserError, nearest
+from evalsuite.errors import Fault, UserError
 from evalsuite.types import Failure, Kind, Outcome, Request, Response, Sampling
-
-KINDS: frozenset[Kind] = frozenset({"generate", "next", "continuation", "prompt", "embed"})
-ATTENTION = ("sdpa", "eager")
 
 N_BATCH_TOKENS = {"cpu": 4096, "cuda": 32768}
 """Default of the option `batch_tokens`: padded tokens per batch, generated ones included."""
@@ -72,7 +70,9 @@ def load(path: str, settings: EngineSettings) -> TransformersEngine:
     Raises:
         UserError: an option or setting that is not known, or a folder that does not hold a whole causal language model.
     """
-    _check_options(settings)
+    faults = setting_faults(settings)
+    if faults:
+        raise UserError(faults)
     engine = TransformersEngine(load_checkpoint(path, settings), settings)
     try:
         engine.check_causal(path)
@@ -199,7 +199,7 @@ class TransformersEngine:
             message = (
                 f"the generation may cross {n_short} tokens, where this model's rotary factors change; lower max_tokens or max_model_len"
             )
-            return Failure(reason="unsupported", message=message, transient=False)
+            return Failure(reason="unsupported", message=message, transient=True)
         return None
 
     def _drain(self, rows: Sequence[Row], answer: Callable[[Sequence[Row]], list[Outcome]]) -> Iterator[tuple[Row, Outcome]]:
@@ -314,17 +314,6 @@ class TransformersEngine:
     def _step(self, ids: torch.Tensor, mask: torch.Tensor, cache: Any) -> tuple[torch.Tensor, Any]:
         logits, cache = self._logits(ids, mask, range(ids.shape[0]), [ids.shape[1] - 1] * ids.shape[0], cache=cache, keep=True)
         return logits.float(), cache
-
-
-def _check_options(settings: EngineSettings) -> None:
-    allowed = ("batch_tokens", "attention")
-    for name, value in settings.options.items():
-        if name not in allowed:
-            raise UserError(Fault(file="engine", key=name, value=str(value), allowed=nearest(name, allowed)))
-        if name == "attention" and value not in ATTENTION:
-            raise UserError(Fault(file="engine", key=name, value=str(value), allowed="sdpa or eager"))
-        if name == "batch_tokens" and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-            raise UserError(Fault(file="engine", key=name, value=str(value), allowed="a whole number of 1 or more"))
 
 
 def _is_out_of_memory(error: RuntimeError) -> bool:

@@ -37,7 +37,7 @@ class Findings:
     cards: Mapping[str, TaskCard]
     """Task name to card."""
     prompts: Mapping[tuple[str, str], Mapping[str, str | None]] = field(default_factory=dict)
-    """(task, strategy) to model to one full prompt as sent; None: restricted data, not shown."""
+    """(task, strategy) to model to one full prompt as sent; None: restricted data or, on other tasks, nothing was sent."""
     prompt_differences: Mapping[tuple[Pair, str], str] = field(default_factory=dict)
     """((model_a, model_b), task) to the difference between the two rendered prompts as diff text; empty: identical."""
     manifest: Mapping[str, Any] = field(default_factory=dict)
@@ -47,6 +47,11 @@ class Findings:
     """Command line that reproduces the report."""
     metrics: Mapping[str, Metric] = field(default_factory=dict)
     """Metric name to metric; one that is not here is taken as a share in [0, 1], higher is better."""
+    selection: Mapping[str, Any] = field(default_factory=dict)
+    """What the command line narrowed the study to: models, tasks (names), limit, shard, engine; absent or None: all. Optional
+    `n_family`: comparisons of the whole pre-stated family, where the study leaves its pairs to the registry."""
+    excluded: Mapping[str, Mapping[str, str]] | None = None
+    """Task to sample id to reason, of the samples left out by name that would else have been asked; None: all that the study names."""
 
 
 def whole(frame: pd.DataFrame) -> pd.DataFrame:
@@ -68,6 +73,48 @@ def primary_metrics(findings: Findings) -> dict[str, str]:
     """Task to the metric of the comparison: the study's, else the card's."""
     wanted = {entry.name: entry.metric for entry in findings.study.tasks if entry.metric}
     return {name: wanted.get(name) or card.metric for name, card in findings.cards.items()}
+
+
+def narrowed(findings: Findings) -> bool:
+    """True where less than the whole study was run."""
+    return any(findings.selection.get(key) for key in ("models", "tasks", "limit"))
+
+
+def family_size(findings: Findings) -> int | None:
+    """Comparisons of the whole pre-stated family, whatever part of it was run; None where nothing tells.
+
+    The study may leave its pairs to the registry; what was run tells them, unless models were left out.
+    """
+    if findings.selection.get("n_family"):
+        return int(findings.selection["n_family"])
+    if findings.study.pairs is None and findings.selection.get("models"):
+        return None
+    pairs = findings.study.pairs if findings.study.pairs is not None else pairs_of(whole(findings.comparisons))
+    return len(pairs) * len(findings.study.tasks)
+
+
+def is_set_metric(findings: Findings, metric: str) -> bool:
+    """True for a metric of a whole cell, which is no mean over samples."""
+    known = findings.metrics.get(metric)
+    return known is not None and known.of_set is not None
+
+
+def exclusions(findings: Findings) -> dict[str, dict[str, str]]:
+    """Task to sample id to reason, of the samples left out by name; tasks in the order of the study."""
+    if findings.excluded is not None:
+        order = [entry.name for entry in findings.study.tasks]
+        return {task: dict(findings.excluded[task]) for task in sorted(findings.excluded, key=lambda name: _rank(name, order))}
+    found: dict[str, dict[str, str]] = {}
+    for item in findings.study.exclude:
+        found.setdefault(item.task, {})[item.sample_id] = item.reason
+    return found
+
+
+def n_never_asked(findings: Findings, task: str) -> int:
+    """Samples left out by name that have no scores; the counts of the frames know nothing of these."""
+    scores = findings.scores
+    asked = set(scores.loc[scores["task"] == task, "sample_id"]) if {"task", "sample_id"} <= set(scores.columns) else set()
+    return len(set(exclusions(findings).get(task, {})) - asked)
 
 
 def in_primary_cell(findings: Findings, frame: pd.DataFrame) -> pd.DataFrame:

@@ -6,6 +6,8 @@ from evalsuite.report.blocks import Definitions, Paragraph, Section
 from evalsuite.report.findings import Findings
 from evalsuite.report.words import share
 
+HOLM = "Holm 1979"
+
 
 def glossary_section(findings: Findings) -> Section | None:
     """Statuses, verdicts, numbers, sources; the study's own levels filled in."""
@@ -20,7 +22,7 @@ def glossary_section(findings: Findings) -> Section | None:
             Paragraph(text="Numbers"),
             Definitions(items=_numbers(findings)),
             Paragraph(text="Sources"),
-            Definitions(items=_SOURCES),
+            Definitions(items=_sources(findings)),
         ),
     )
 
@@ -36,7 +38,7 @@ _STATUSES = (
 
 _SOURCES = (
     ("Miller 2024", "E. Miller, Adding Error Bars to Evals, arXiv 2411.00640: paired differences, clustered standard errors."),
-    ("Holm 1979", "S. Holm, A simple sequentially rejective multiple test procedure, Scandinavian Journal of Statistics 6, 65–70."),
+    (HOLM, "S. Holm, A simple sequentially rejective multiple test procedure, Scandinavian Journal of Statistics 6, 65–70."),
     (
         "Schuirmann 1987",
         (
@@ -46,6 +48,12 @@ _SOURCES = (
     ),
     ("McNemar 1947", "Q. McNemar, Psychometrika 12, 153–157: paired proportions; shown as sensitivity."),
 )
+
+
+def _sources(findings: Findings) -> tuple[tuple[str, str], ...]:
+    """Sources of what this study uses."""
+    holm = findings.study.analysis.correction == "holm"
+    return tuple(item for item in _SOURCES if holm or item[0] != HOLM)
 
 
 def _verdicts(findings: Findings) -> tuple[tuple[str, str], ...]:
@@ -64,35 +72,58 @@ def _verdicts(findings: Findings) -> tuple[tuple[str, str], ...]:
             ),
         ),
         ("cannot tell", "Neither a difference nor equality within the margin is established. This is not evidence of equality."),
-        ("not established", "Fewer than 10 groups, answers that failed, or an audit that forbids the comparison. No claim is made."),
+        (
+            "not established",
+            "Fewer than 10 groups, no answers left, answers that failed, or an audit that forbids the comparison. No claim is made.",
+        ),
     )
 
 
 def _numbers(findings: Findings) -> tuple[tuple[str, str], ...]:
     analysis = findings.study.analysis
-    missing = "counts as the worst value of the metric" if analysis.missing == "incorrect" else "leaves the sample out on both sides"
+    missing = (
+        "counts as the worst value of the metric (set metrics: as no class)"
+        if analysis.missing == "incorrect"
+        else "leaves the sample out on both sides"
+    )
+    own_family = ", adjusted within a family of their own" if analysis.correction == "holm" else ""
     return (
         (
             "difference",
             (
                 "First model minus second on the same samples, oriented so that positive favours the first; replicates and variants are "
-                "averaged within a sample."
+                "averaged within a sample (but see set metrics)."
             ),
         ),
         ("group", "The unit of resampling: samples that share a passage, a case or a question stand in one group, also across tasks."),
         (
             "interval",
-            f"Cluster-robust t interval over G groups with G − 1 degrees of freedom, level {share(1 - analysis.alpha)} (Miller 2024).",
+            (
+                f"Cluster-robust t interval over G groups with G − 1 degrees of freedom, level {share(1 - analysis.alpha)} (Miller 2024). "
+                "Intervals are not corrected for the family and use another method than p, so that the two can disagree at the edge; "
+                "the verdict follows p. An interval of width zero means that all answers (or differences) were alike, not that the "
+                "value is certain."
+            ),
         ),
         ("p", f"Two-sided sign-flip randomisation over groups, {analysis.n_resamples:,} resamples, study seed {findings.study.seed}."),
-        ("set metrics", "Metrics of a whole cell (macro F1): jackknife over groups for the interval, answers swapped within groups for p."),
+        (
+            "set metrics",
+            (
+                "Metrics of a whole cell (macro F1) pool every variant and replicate as an entry of its own. A missing answer that counts "
+                "is no class (−1): a false negative of its class. Jackknife over groups for the interval, answers swapped within groups "
+                "for p."
+            ),
+        ),
         ("adjusted p", _correction(analysis.correction)),
         (
             "equivalence",
-            f"Two one-sided tests against ±{100 * analysis.margin:g} points (Schuirmann 1987), adjusted within a family of their own.",
+            (
+                f"Two one-sided tests against ±{100 * analysis.margin:g} points (Schuirmann 1987){own_family}. "
+                "Where right-or-wrong answers hardly differ, the interval is no narrower than a true difference of the margin would allow."
+            ),
         ),
         ("missing answers", f"Under the study's rule “{analysis.missing}”, an unparsed, truncated or too long answer {missing}."),
-        ("family", "All pairs and tasks in the primary cell. Everything else is exploratory."),
+        ("family", "All pairs and tasks of the study in the primary cell, whatever part of it was run. Everything else is exploratory."),
         ("chance", "Expected value of a uniform guess."),
         ("points", "Percentage points. CSV files hold shares between 0 and 1, unrounded."),
     )
@@ -100,5 +131,5 @@ def _numbers(findings: Findings) -> tuple[tuple[str, str], ...]:
 
 def _correction(correction: str) -> str:
     if correction == "holm":
-        return "Holm's step-down procedure over the family (Holm 1979)."
+        return "Holm's step-down procedure over the family (Holm 1979); a comparison that was not run or cannot be tested counts as p = 1."
     return "The study asks for no correction over the family; p-values stand alone."

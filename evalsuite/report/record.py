@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from evalsuite.report.blocks import Block, Bullets, Cell, Column, Listing, Paragraph, Raw, Section, Table, data_of_rows
-from evalsuite.report.findings import Findings, primary_strategy
+from evalsuite.report.findings import Findings, exclusions, primary_strategy
 from evalsuite.report.words import counted, listed
 
 NOT_SHOWN = "not shown: restricted data"
@@ -22,12 +22,14 @@ def tasks_section(findings: Findings) -> Section | None:
     for entry in findings.study.tasks:
         card = findings.cards.get(entry.name)
         if card is not None:
-            limit = counted(entry.limit, "sample") if entry.limit else "all"
-            rows.append(
-                (card.name, card.description, card.language, entry.split or card.split, limit, card.licence, card.revision, card.citation)
-            )
-    heads = ("Task", "What is asked", "Language", "Split", "Limit", "Licence", "Data revision", "Source")
-    blocks: list[Block] = [_table("tasks", "Tasks", heads, rows, code=("Data revision",), missing={"Data revision": "not pinned"})]
+            limits = [limit for limit in (entry.limit, findings.selection.get("limit")) if limit]
+            limit = counted(min(limits), "sample") if limits else "all"
+            asked = asked_samples(findings, entry.name)
+            about = (card.licence, card.revision, card.citation)
+            rows.append((card.name, card.description, card.language, entry.split or card.split, limit, asked, *about))
+    heads = ("Task", "What is asked", "Language", "Split", "Limit", "Samples asked", "Licence", "Data revision", "Source")
+    pinned = {"Data revision": "not pinned"}
+    blocks: list[Block] = [_table("tasks", "Tasks", heads, rows, code=("Data revision",), numeric=("Samples asked",), missing=pinned)]
     issues = [(name, issue, text) for name in names for issue, text in sorted(findings.cards[name].known_issues.items())]
     if issues:
         blocks.append(_table("known_issues", "Known issues of the tasks", ("Task", "Issue", "What it is"), issues, code=("Issue",)))
@@ -36,13 +38,26 @@ def tasks_section(findings: Findings) -> Section | None:
     return Section(anchor="tasks", title="Tasks and their known issues", blocks=tuple(blocks))
 
 
+def asked_samples(findings: Findings, task: str) -> int | None:
+    """Samples of a task that were really asked; None where the scores do not tell."""
+    scores = findings.scores
+    if not len(scores) or not {"task", "sample_id"} <= set(scores.columns):
+        return None
+    return int(scores.loc[scores["task"] == task, "sample_id"].nunique())
+
+
+def models_run(findings: Findings) -> list[str]:
+    """The models that were run, in the order of the study."""
+    return [name for name in findings.study.models if name in findings.models]
+
+
 def run_section(findings: Findings) -> Section | None:
     """Models, conditions, machine, cost."""
     heads = ("Model", "Domain", "Base", "Source", "Revision", "Fingerprint", "Parameters, 10⁹", "Licence")
     rows: list[tuple[Raw, ...]] = []
     notes: dict[str, list[str]] = {}
-    for name in findings.study.models:
-        info = findings.models.get(name, {})
+    for name in models_run(findings):
+        info = findings.models[name]
         named = [_text(info.get(key)) for key in ("domain", "base")]
         pinned = [_text(info.get(key) or None) for key in ("revision", "fingerprint")]
         rows.append(
@@ -126,7 +141,7 @@ def cost_rows(findings: Findings) -> list[tuple[Raw, ...]]:
         return []
     once = findings.scores.drop_duplicates(needed[:7])
     rows: list[tuple[Raw, ...]] = []
-    for name in findings.study.models:
+    for name in models_run(findings):
         own = once[once["model"] == name]
         rows.append((name, len(own), *(int(own[column].fillna(0).sum()) for column in needed[7:])))
     return rows
@@ -160,7 +175,9 @@ def prompt_blocks(findings: Findings, task: str) -> list[Block]:
             by_text.setdefault(sent[model], []).append(model)
         for text, models in by_text.items():
             title = f"{task}, {strategy}, as sent to {listed(models)}"
-            blocks.append(Paragraph(text=f"{title}: {NOT_SHOWN}.") if text is None else Listing(title=title, text=text))
+            # Prompts of restricted tasks never come here (`prompts_section`).
+            nothing = Paragraph(text=f"{task}, {strategy}, {listed(models)}: nothing was sent.")
+            blocks.append(nothing if text is None else Listing(title=title, text=text))
     return blocks
 
 
@@ -177,8 +194,8 @@ def difference_blocks(findings: Findings, task: str) -> list[Block]:
 def excluded_section(findings: Findings) -> Section | None:
     """Samples left out by the study, by name, and rows left out by the tasks, by reason."""
     blocks: list[Block] = []
-    if findings.study.exclude:
-        rows = [(item.task, item.sample_id, item.reason) for item in findings.study.exclude]
+    rows = [(task, sample, reason) for task, samples in exclusions(findings).items() for sample, reason in samples.items()]
+    if rows:
         blocks.append(
             _table(
                 "excluded_samples", "Samples left out by this study, for all models", ("Task", "Sample", "Reason"), rows, code=("Sample",)
@@ -218,10 +235,12 @@ def reproduce_section(findings: Findings) -> Section | None:
     if changes:
         rows = [tuple(_text(change.get(key)) for key in ("key", "old", "new", "date")) for change in changes]
         blocks.append(
-            _table("analysis_changes", "Changes of the analysis after the first answer", ("Key", "Old", "New", "Date"), rows, code=("Key",))
+            _table(
+                "analysis_changes", "Changes of the analysis after it was first stated", ("Key", "Old", "New", "Date"), rows, code=("Key",)
+            )
         )
     elif "analysis_changes" in findings.manifest:
-        blocks.append(Paragraph(text="The analysis was not changed after the first answer.", small=True))
+        blocks.append(Paragraph(text="The analysis was not changed after it was first stated.", small=True))
     return Section(anchor="reproduce", title="How to reproduce it", blocks=tuple(blocks)) if blocks else None
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
 from evalsuite.report.blocks import (
+    VERDICTS,
     Block,
     DataFile,
     DotPanel,
@@ -21,9 +22,38 @@ from evalsuite.report.blocks import (
     slug,
 )
 from evalsuite.report.figures import limits, model_style
-from evalsuite.report.findings import Findings, Pair, data_of, in_order, main_rows, other_rows, pairs_of, parts, records
-from evalsuite.report.tables import Row, chance_of, comparison_table, estimate_table, sensitivity_table
-from evalsuite.report.words import answers, counted, interval, listed, number, scale_of, share, why_not_established
+from evalsuite.report.findings import (
+    Findings,
+    Pair,
+    data_of,
+    family_size,
+    in_order,
+    is_set_metric,
+    main_rows,
+    n_never_asked,
+    narrowed,
+    other_rows,
+    pairs_of,
+    parts,
+    records,
+)
+from evalsuite.report.tables import Row, chance_of, comparison_table, estimate_table, p_note, sensitivity_table, zero_width
+from evalsuite.report.words import (
+    VERDICT_NAMES,
+    answers,
+    counted,
+    interval,
+    listed,
+    missing_answers,
+    missing_rule,
+    number,
+    scale_of,
+    share,
+    why_not_established,
+)
+
+MAX_NAMED = 4
+"""Most tasks or models that a notice or caption names one by one."""
 
 
 def answer_section(findings: Findings) -> Section | None:
@@ -37,10 +67,10 @@ def answer_section(findings: Findings) -> Section | None:
 
 def notices(findings: Findings) -> tuple[Notice, ...]:
     """What must not be overlooked: failures, a changed analysis, models that are test instruments."""
-    found: list[Notice] = []
-    failed = findings.estimates[findings.estimates["n_failed"].fillna(0) > 0]
+    found: list[Notice] = [*part_notice(findings)]
+    failed = in_order(findings, findings.estimates[findings.estimates["n_failed"].fillna(0) > 0])
     if len(failed):
-        where = [f"{task} ({model})" for task, model in dict.fromkeys(zip(failed["task"], failed["model"], strict=True))]
+        where = [f"{task} ({', '.join(dict.fromkeys(own['model']))})" for task, own in failed.groupby("task", sort=False)]
         text = (
             f"Answers failed for reasons that are not the models': {listed(where)}. The comparisons that need them are not established "
             "until the study is run again without failures, or the samples are excluded by name for all models."
@@ -48,10 +78,11 @@ def notices(findings: Findings) -> tuple[Notice, ...]:
         found.append(Notice(level="failure", text=text))
     if findings.manifest.get("analysis_changes"):
         text = (
-            "The analysis was changed after the first answer; what the change touches is exploratory. "
+            "The analysis was changed after it was first stated; what the change touches is exploratory. "
             "The changes stand under “How to reproduce it”."
         )
         found.append(Notice(level="warning", text=text))
+    found.extend(missing_notice(findings))
     notes = [(name, str(info.get("note") or "")) for name, info in findings.models.items() if name in findings.study.models]
     instruments = [(name, note) for name, note in notes if "test instrument" in note.lower()]
     if instruments:
@@ -62,6 +93,54 @@ def notices(findings: Findings) -> tuple[Notice, ...]:
         )
         found.append(Notice(level="warning", text=text))
     return tuple(found)
+
+
+def part_notice(findings: Findings) -> tuple[Notice, ...]:
+    """What part of the study was run, where it was not the whole."""
+    if not narrowed(findings):
+        return ()
+    chosen = [(key, findings.selection.get(key)) for key in ("limit", "models", "tasks")]
+    options = [f"--{key} {value if key == 'limit' else ','.join(value)}" for key, value in chosen if value]
+    n_family = family_size(findings)
+    size = "" if n_family is None else f" of {counted(n_family, 'comparison')}"
+    corrected = "The correction runs over the whole" if findings.study.analysis.correction != "none" else "It belongs to a"
+    text = f"Part of the study only: {', '.join(options)}. {corrected} pre-stated family{size}."
+    return (Notice(level="warning", text=text),)
+
+
+def missing_notice(findings: Findings) -> tuple[Notice, ...]:
+    """Models that gave no answer to many of the questions that they are compared on."""
+    rows = records(main_rows(findings, findings.comparisons))
+    silent: dict[str, dict[str, tuple[int, int]]] = {}
+    for row in rows:
+        for model, counts in missing_answers(findings, row).items():
+            # A model has the same answers in every pair, but for those that its opponent refused.
+            of_task = silent.setdefault(model, {})
+            of_task[row["task"]] = max(of_task.get(row["task"], counts), counts)
+    if not silent:
+        return ()
+    dropped = findings.study.analysis.missing == "drop"
+    rule = "leave the comparison on both sides" if dropped else f"{listed(sorted(_rules(findings, rows)))}"
+    warned = (
+        "What is left are the questions that both sides answered, which need not be like the others."
+        if dropped
+        else "Such a difference tells first of all who answered at all."
+    )
+    where = "; ".join(f"{model} on {_tasks_with_counts(of_task)}" for model, of_task in silent.items())
+    text = f"Many answers are missing (unparsed, truncated or too long) and {rule}: {where}. {warned}"
+    return (Notice(level="warning", text=text),)
+
+
+def _rules(findings: Findings, rows: Sequence[Row]) -> set[str]:
+    return {missing_rule(findings, row["metric"]) for row in rows if missing_answers(findings, row)}
+
+
+def _tasks_with_counts(of_task: Mapping[str, tuple[int, int]]) -> str:
+    if len(of_task) <= MAX_NAMED:
+        return listed([f"{task} ({n:,} of {n_all:,})" for task, (n, n_all) in of_task.items()])
+    shares = [round(n / n_all, 2) for n, n_all in of_task.values()]
+    ends = list(dict.fromkeys(share(end) for end in (min(shares), max(shares))))
+    return f"{len(of_task)} tasks ({' to '.join(ends)} of the answers)"
 
 
 def forest_figure(findings: Findings, pair: Pair) -> Figure:
@@ -113,15 +192,10 @@ def _forest_row(findings: Findings, row: Row) -> ForestRow:
 
 
 def _forest_reading(plot: ForestPlot) -> str:
-    drawn = [row for row in plot.rows if row.low is not None and row.high is not None and row.verdict != "not_established"]
-    if not drawn:
-        return "no comparison is established."
-    above = sum(row.low > 0 for row in drawn if row.low is not None)
-    below = sum(row.high < 0 for row in drawn if row.high is not None)
-    return (
-        f"of {counted(len(drawn), 'interval')}, {above} above zero (favouring {plot.model_a}), {below} below zero "
-        f"(favouring {plot.model_b}), {len(drawn) - above - below} across it; the shaded band is the margin of ±{plot.margin:g}."
-    )
+    """How many of each verdict: the intervals, which are not corrected for the family, may say something else at the edge."""
+    n = {verdict: sum(row.verdict == verdict for row in plot.rows) for verdict in VERDICTS}
+    said = ", ".join(f"{n[verdict]} {VERDICT_NAMES[verdict]}" for verdict in VERDICTS if n[verdict])
+    return f"{said}; the shaded band is the margin of ±{plot.margin:g}."
 
 
 def _shown(value: float | None, factor: float) -> float | None:
@@ -133,12 +207,12 @@ def differences_section(findings: Findings) -> Section | None:
     rows = main_rows(findings, findings.comparisons)
     if not len(rows):
         return None
-    correction = "Holm-adjusted within the family" if findings.study.analysis.correction == "holm" else "not corrected"
     note = (
-        f"First model minus second, in points unless the metric is no share; p-values are {correction}. Left out: samples that "
-        "either model has and the comparison has not (excluded by name, refused on either side, or missing under the rule “drop”)."
+        f"First model minus second, in points unless the metric is no share. {p_note(findings, rows)} Left out: samples that the "
+        "comparison has not (excluded by name, refused on either side, or missing under the rule “drop”)."
     )
-    table = comparison_table(findings, rows, name="differences", title="Paired differences", note=note)
+    named = rows.assign(n_never_asked=[n_never_asked(findings, task) for task in rows["task"]])
+    table = comparison_table(findings, named, name="differences", title="Paired differences", note=note)
     sensitivity = sensitivity_table(findings, rows)
     everything = comparison_file(findings)
     return Section(anchor="differences", title="Paired differences", blocks=(table, *([sensitivity] if sensitivity else []), everything))
@@ -157,6 +231,8 @@ def scores_section(findings: Findings) -> Section | None:
     if not len(rows):
         return None
     rule = {"incorrect": "counts as the worst value of the metric", "drop": "is left out"}[findings.study.analysis.missing]
+    if findings.study.analysis.missing == "incorrect" and any(is_set_metric(findings, metric) for metric in rows["metric"]):
+        rule += " (metrics of a whole cell: as no class)"
     note = f"An answer that is unparsed, truncated or too long {rule}. Intervals are at {share(1 - findings.study.analysis.alpha)}."
     table = estimate_table(findings, rows, name="scores", title="Scores in the primary cell", note=note)
     return Section(anchor="scores", title="Scores", blocks=(*dot_figures(findings, rows), table))
@@ -202,10 +278,20 @@ def _dot(row: Row, factor: float, style: Mapping[str, tuple[str, int]]) -> DotRo
 
 def _dot_reading(plot: DotPlot) -> str:
     drawn = [(panel, row) for panel in plot.panels for row in panel.rows if row.mean is not None]
-    at_chance = sum(panel.chance is not None and row.low is not None and row.low <= panel.chance for panel, row in drawn)
-    with_chance = sum(panel.chance is not None and row.low is not None for panel, row in drawn)
+    intervals = [(panel, row, row.low, row.high) for panel, row in drawn if row.low is not None and row.high is not None]
+    with_chance = [(panel, row, low, high, panel.chance) for panel, row, low, high in intervals if panel.chance is not None]
     text = f"Scores with intervals, {counted(len(drawn), 'mean')} over {counted(len(plot.panels), 'task')}"
-    return f"{text}; {at_chance} of {with_chance} intervals reach down to chance (dashed)." if with_chance else f"{text}."
+    if with_chance:
+        at_chance = sum(low <= chance <= high for *_, low, high, chance in with_chance)
+        text += f"; {at_chance} of {counted(len(with_chance), 'interval')} reach down to chance (dashed)"
+        below = [f"{row.model} on {panel.label}" for panel, row, _, high, chance in with_chance if high < chance]
+        if below:
+            who = f" ({listed(below)})" if len(below) <= MAX_NAMED else ""
+            text += f", {len(below)} {'lies' if len(below) == 1 else 'lie'} wholly below it{who}"
+    n_flat = sum(zero_width(low, high) for *_, low, high in intervals)
+    if n_flat:
+        text += f"; {n_flat} of width zero: all answers alike, and the t interval knows nothing of answers not seen"
+    return f"{text}."
 
 
 def subsets_section(findings: Findings) -> Section | None:

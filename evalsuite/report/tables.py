@@ -16,6 +16,8 @@ Row = Mapping[str, Any]
 Shown = tuple[Column, Callable[[Row], Cell]]
 """One column of a table."""
 
+MISSING_HEAD = "Missing a / b"
+
 SENSITIVITY = ("boot_low", "boot_high", "p_mcnemar")
 
 
@@ -39,22 +41,26 @@ def comparison_table(findings: Findings, frame: pd.DataFrame, *, name: str, titl
     """
     pairs = pairs_of(frame)
     several = frame["metric"].nunique() > 1
+    roles = set(frame["role"])
     level, inner = share(frame["ci_level"].iloc[0]), share(1 - 2 * findings.study.analysis.alpha)
     verdict = (Column(label="Verdict"), _verdict_cell)
     difference = [
         _valued(findings, "Difference", "difference", signed=True),
         _between(findings, f"{level} interval", "ci_low", "ci_high"),
-        _number("p", lambda row: p_number(_first(row, "p_adjusted", "p_value"))),
+        _p("p", roles, "p_adjusted", "p_value"),
     ]
     equivalence = [
         _between(findings, f"{inner} interval", "equivalence_low", "equivalence_high"),
-        _number("p equiv.", lambda row: p_number(_first(row, "p_equivalence_adjusted", "p_equivalence"))),
+        _p("p equiv.", roles, "p_equivalence_adjusted", "p_equivalence"),
     ]
     means = [_valued(findings, "First", "mean_a"), _valued(findings, "Second", "mean_b")]
-    counts = [_counted("Samples", "n_samples"), _counted("Groups", "n_groups"), _counted("Left out", "n_excluded")]
+    counts = [_counted("Samples", "n_samples"), _counted("Groups", "n_groups"), _left_out()]
     shown = [*_pair(pairs), _named("Task", "task"), *([_named("Metric", "metric")] if several else [])]
     shown += [_named(cell.capitalize(), cell) for cell in cells]
-    shown += [*means, *difference, counts[0], verdict] if cells else [verdict, *difference, *equivalence, *counts]
+    shown += [*means, *difference, counts[0], verdict] if cells else [verdict, *_lost(frame), *difference, *equivalence, *counts]
+    if any(column.label == MISSING_HEAD for column, _ in shown):
+        note += f" {MISSING_HEAD}: answers of the first and of the second model that were unparsed, truncated or too long."
+    note = f"{note} {zero_width_note(frame)}".strip()
     return table_of(frame, shown, name=name, title=_titled(title, pairs), note=note)
 
 
@@ -66,16 +72,17 @@ def sensitivity_table(findings: Findings, frame: pd.DataFrame) -> Table | None:
     shown = [
         *_pair(pairs),
         _named("Task", "task"),
-        _between(findings, "t interval", "ci_low", "ci_high"),
+        _between(findings, "Interval", "ci_low", "ci_high"),
         _between(findings, "Bootstrap interval", "boot_low", "boot_high"),
-        _number("p, sign flips", lambda row: p_number(row["p_value"])),
+        _number("p", lambda row: p_number(row["p_value"])),
         _number("p, McNemar", lambda row: p_number(row["p_mcnemar"])),
+        (Column(label="Method of p; of the interval"), lambda row: Cell(text=row["method"] or "–")),
     ]
     note = (
-        "The verdicts rest on the t interval and the sign flips; the others are shown to see whether the method matters. "
-        "p-values in this table are not adjusted."
-    )
-    keys = ["task", "metric", "strategy", "perturbation", "model_a", "model_b", "ci_low", "ci_high", "p_value", *SENSITIVITY]
+        "The verdicts rest on the first p, made as the method says; bootstrap and McNemar are shown to see whether the method matters, "
+        f"where they apply. p-values in this table are not adjusted. {zero_width_note(frame)}"
+    ).strip()
+    keys = ["task", "metric", "strategy", "perturbation", "model_a", "model_b", "ci_low", "ci_high", "p_value", *SENSITIVITY, "method"]
     return table_of(frame[keys], shown, name="sensitivity", title=_titled("Sensitivity to the method", pairs), note=note)
 
 
@@ -100,14 +107,52 @@ def estimate_table(findings: Findings, frame: pd.DataFrame, *, name: str, title:
     if not cells:
         shown.append(_number("Chance", lambda row: number(chance_of(findings, row), scale_of(findings, row["metric"]))))
     shown += [_counted("Samples", "n_samples"), *([] if cells else [_counted("Groups", "n_groups")])]
-    shown += [_counted(status.replace("_", " ").capitalize(), f"n_{status}", alert=status == "failed") for status in present]
+    heads = {"scored": "Answers scored"} if several_answers(findings, frame) else {}
+    shown += [
+        _counted(heads.get(status) or status.replace("_", " ").capitalize(), f"n_{status}", alert=status == "failed") for status in present
+    ]
+    if heads:
+        note += " Statuses are counted in answers, of which a sample has several (variants, replicates)."
     if massed:
         shown.append(_number("Label mass", lambda row: "–" if row["label_mass"] is None else f"{100 * row['label_mass']:.1f}"))
         note += " Label mass: share of the next-token probability, in percent, that falls on the choice labels at all."
     absent = [status.replace("_", " ") for status in STATUSES if status not in present]
     if absent:
         note += f" No answer was {listed(absent).replace(' and ', ' or ')}."
-    return table_of(frame, shown, name=name, title=title, note=note)
+    return table_of(frame, shown, name=name, title=title, note=f"{note} {zero_width_note(frame)}".strip())
+
+
+def several_answers(findings: Findings, frame: pd.DataFrame) -> bool:
+    """True where a sample has more than one answer (variants, replicates) in any cell of a frame."""
+    cell = ["task", "strategy", "perturbation"]
+    if not {*cell, "variant", "replicate"} <= set(findings.scores.columns):
+        return findings.study.replicates > 1
+    repeated = findings.scores[(findings.scores["variant"] > 0) | (findings.scores["replicate"] > 0)]
+    cells = set(repeated[cell].drop_duplicates().itertuples(index=False, name=None))
+    return any(key in cells for key in frame[cell].itertuples(index=False, name=None))
+
+
+def zero_width(low: float | None, high: float | None) -> bool:
+    """True for an interval without width, up to rounding errors."""
+    return low is not None and high is not None and abs(high - low) < 1e-9
+
+
+def zero_width_note(frame: pd.DataFrame) -> str:
+    """What the asterisk at an interval means; empty where no interval of a frame is without width."""
+    if not any(zero_width(row["ci_low"], row["ci_high"]) for row in records(frame)):
+        return ""
+    what = "differences" if "difference" in frame else "answers"
+    return f"* An interval of width zero: all {what} alike; the t interval knows nothing of answers not seen."
+
+
+def p_note(findings: Findings, frame: pd.DataFrame) -> str:
+    """What was done to the p-values of a table of comparisons."""
+    corrected = {"holm": "Holm-adjusted within the family", "none": "not corrected for the number of comparisons, as the study asks"}
+    primary, roles = corrected[findings.study.analysis.correction], set(frame["role"])
+    if roles == {"primary"}:
+        return f"p-values are {primary}."
+    exploratory = "not corrected, since the comparisons are exploratory"
+    return f"p-values are {exploratory}." if "primary" not in roles else f"p-values are {primary}, or {exploratory}, where it says so."
 
 
 def chance_of(findings: Findings, row: Row) -> float | None:
@@ -137,7 +182,40 @@ def _valued(findings: Findings, label: str, key: str, *, signed: bool = False) -
 
 
 def _between(findings: Findings, label: str, low: str, high: str) -> Shown:
-    return _number(label, lambda row: interval(row[low], row[high], scale_of(findings, row["metric"])))
+    def text(row: Row) -> str:
+        return interval(row[low], row[high], scale_of(findings, row["metric"])) + (" *" if zero_width(row[low], row[high]) else "")
+
+    return _number(label, text)
+
+
+def _p(label: str, roles: set[str], adjusted: str, raw: str) -> Shown:
+    """The p-value that the verdict was read off; one that is not corrected is never shown as if it were."""
+    mixed = len(roles) > 1
+
+    def text(row: Row) -> str:
+        if row["role"] == "primary":
+            return p_number(row[adjusted])
+        return p_number(row[raw]) + (", not corrected" if mixed and row[raw] is not None else "")
+
+    return _number(label if "primary" in roles else f"{label}, not corrected", text)
+
+
+def _left_out() -> Shown:
+    def text(row: Row) -> str:
+        return "–" if row["n_excluded"] is None else f"{int(row['n_excluded'] + (row.get('n_never_asked') or 0)):,}"
+
+    return _number("Left out", text)
+
+
+def _lost(frame: pd.DataFrame) -> list[Shown]:
+    """Missing answers of either side and failed ones of both, where there are any."""
+    shown = []
+    sides = ["n_a_missing", "n_b_missing"]
+    if set(sides) <= set(frame.columns) and frame[sides].fillna(0).to_numpy().any():
+        shown.append(_number(MISSING_HEAD, lambda row: " / ".join("–" if row[side] is None else f"{int(row[side]):,}" for side in sides)))
+    if "n_failed" in frame and frame["n_failed"].fillna(0).any():
+        shown.append(_counted("Failed", "n_failed", alert=True))
+    return shown
 
 
 def _counted(label: str, key: str, *, alert: bool = False) -> Shown:
@@ -148,7 +226,3 @@ def _counted(label: str, key: str, *, alert: bool = False) -> Shown:
 def _verdict_cell(row: Row) -> Cell:
     within = row["within_margin"] and row["verdict"] in ("a_better", "b_better")
     return Cell(text=VERDICT_NAMES[row["verdict"]] + (", within margin" if within else ""), alert=row["verdict"] == "not_established")
-
-
-def _first(row: Row, *keys: str) -> float | None:
-    return next((row[key] for key in keys if row[key] is not None), None)

@@ -7,11 +7,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import pandas as pd
+
 from evalsuite.report.blocks import VERDICTS, Answer, Finding, Verdict
-from evalsuite.report.findings import Findings, Pair, main_rows, pairs_of, records, whole
+from evalsuite.report.findings import Findings, Pair, family_size, is_set_metric, main_rows, pairs_of, records, whole
 
 MIN_GROUPS = 10
 """Fewest groups for a verdict (DESIGN 2.6)."""
+
+MIN_MISSING = 0.05
+"""Share of a model's answers from which on missing ones are named beside the verdict."""
+
+MISSING = ("unparsed", "truncated", "too_long")
+"""Statuses that follow the study's rule for missing answers."""
 
 MAX_UNFOLDED = 6
 """Most comparisons that the first screen lists one by one."""
@@ -147,21 +155,81 @@ def sentence(findings: Findings, row: Mapping[str, Any]) -> str:
         "inconclusive": _inconclusive,
         "not_established": _not_established,
     }[row["verdict"]](findings, row)
-    return _mark_exploratory(row, f"On {row['task']}, {spoken}.")
+    return _mark_exploratory(row, f"On {row['task']}, {spoken}{_missing_clause(findings, row)}.")
+
+
+def missing_answers(findings: Findings, row: Mapping[str, Any]) -> dict[str, tuple[int, int]]:
+    """Model to (missing answers, all answers) of the sides of a comparison whose share of missing ones is at least `MIN_MISSING`."""
+    found = {}
+    for model, n_missing in ((row["model_a"], row.get("n_a_missing")), (row["model_b"], row.get("n_b_missing"))):
+        n_answers = _n_answers(findings, row, model) if n_missing else 0
+        if n_missing and n_missing >= MIN_MISSING * n_answers:
+            found[str(model)] = (int(n_missing), max(n_answers, int(n_missing)))
+    return found
+
+
+def missing_rule(findings: Findings, metric: str) -> str:
+    """What becomes of missing answers, as the end of a sentence about them."""
+    known = findings.metrics.get(metric)
+    if findings.study.analysis.missing == "drop":
+        return "are left out on both sides"
+    if is_set_metric(findings, metric):
+        return "count as no class"
+    return "count as wrong" if known is None or known.binary else "count as the worst value"
+
+
+def _n_answers(findings: Findings, row: Mapping[str, Any], model: str) -> int:
+    """Answers of a model in the condition of a comparison but refused ones, or as many as the comparison itself can tell of."""
+    cell = _cell_of(findings, row, [model])
+    counted_ones = [f"n_{status}" for status in ("scored", *MISSING, "failed")]
+    if len(cell):
+        return int(cell[counted_ones].fillna(0).to_numpy().sum())
+    n_lost = max(row["n_a_missing"], row["n_b_missing"]) if findings.study.analysis.missing == "drop" else 0
+    return int((row["n_samples"] or 0) + n_lost)
+
+
+def _cell_of(findings: Findings, row: Mapping[str, Any], models: Sequence[str]) -> pd.DataFrame:
+    """Estimates over all samples of some models in the condition of a comparison."""
+    estimates = whole(findings.estimates)
+    same = estimates["model"].isin(models)
+    for column in ("task", "metric", "strategy", "perturbation"):
+        same &= estimates[column] == row[column]
+    return estimates[same]
+
+
+def _missing_clause(findings: Findings, row: Mapping[str, Any]) -> str:
+    """`; 200 of b's 200 answers were missing and count as wrong`; empty below `MIN_MISSING` or where the reason says it already."""
+    found = missing_answers(findings, row)
+    if not found or _nothing_left(findings, row):
+        return ""
+    sides = [f"{n:,} of {model}'s {n_all:,}" for model, (n, n_all) in found.items()]
+    return f"; {listed(sides)} answers were missing (unparsed, truncated or too long) and {missing_rule(findings, row['metric'])}"
+
+
+def _nothing_left(findings: Findings, row: Mapping[str, Any]) -> str:
+    """Why the rule “drop” leaves no answer to compare; empty where it does leave some."""
+    found = missing_answers(findings, row)
+    if findings.study.analysis.missing != "drop" or row["n_samples"] or not found:
+        return ""
+    if any(n == n_all for n, n_all in found.values()):
+        found = {model: counts for model, counts in found.items() if counts[0] == counts[1]}
+    sides = [f"{'all ' if n == n_all else ''}{n:,}{'' if n == n_all else f' of the {n_all:,}'} of {m}" for m, (n, n_all) in found.items()]
+    return f"no answers left: {listed(sides)} were missing"
 
 
 def why_not_established(findings: Findings, row: Mapping[str, Any]) -> str:
     """The reason that the analysis gave or, failing that, the one that the counts show."""
-    if row.get("status_note"):
+    nothing_left = _nothing_left(findings, row)
+    notes = [note for note in str(row.get("status_note") or "").split("; ") if note]
+    if nothing_left:
+        notes = [note for note in notes if not note.startswith(("0 groups", "no answers left"))]
+    if notes or nothing_left:
         # The analysis speaks of sides a and b; people read names.
         sides = {"a": str(row["model_a"]), "b": str(row["model_b"])}
         named = re.compile(r"(?<= of )[ab]\b(?: and b\b)?")
-        return named.sub(lambda found: listed([sides[side] for side in found[0].split(" and ")]), str(row["status_note"]))
-    estimates = whole(findings.estimates)
-    same = estimates["model"].isin([row["model_a"], row["model_b"]])
-    for column in ("task", "metric", "strategy", "perturbation"):
-        same &= estimates[column] == row[column]
-    n_failed = int(estimates.loc[same, "n_failed"].fillna(0).sum())
+        reason = named.sub(lambda found: listed([sides[side] for side in found[0].split(" and ")]), "; ".join(notes))
+        return "; ".join(part for part in (nothing_left, reason) if part)
+    n_failed = int(_cell_of(findings, row, [row["model_a"], row["model_b"]])["n_failed"].fillna(0).sum())
     if n_failed:
         return f"{counted(n_failed, 'answer')} failed for reasons that are not the models'"
     n_groups = row.get("n_groups")
@@ -178,8 +246,9 @@ def _better(findings: Findings, row: Mapping[str, Any]) -> str:
     a, b = row["model_a"], row["model_b"]
     # Where less is better, differences are still oriented so that positive favours a; "higher" would then be wrong.
     lower_is_better = known is not None and not known.higher_is_better
-    if _counts_questions(findings, row["metric"]):
-        claim = f"{a} answers {size} {'more' if a_better else 'fewer'} questions right than {b}"
+    right = _right(findings, row["metric"])
+    if right:
+        claim = f"{a} answers {size} {'more' if a_better else 'fewer'} questions {right} than {b}"
     elif lower_is_better:
         claim = f"{a} does {size} {'better' if a_better else 'worse'} than {b} on {row['metric']} (lower is better)"
     else:
@@ -223,15 +292,17 @@ def _evidence(findings: Findings, row: Mapping[str, Any]) -> str:
 
 
 def _correction(findings: Findings, row: Mapping[str, Any], adjusted: str) -> str:
-    """` after Holm over 5 comparisons`: what was done to the p-value that stands before it."""
+    """` after Holm over 5 comparisons`: what was done to the p-value that stands before it.
+
+    The family is the whole one: a comparison that could not be tested counts as p = 1.
+    """
     if row[adjusted] is None:
         return ", not corrected"
-    rows = whole(findings.comparisons)
-    same = (rows["family"] == row["family"]) & (rows["role"] == row["role"])
-    n = int(rows.loc[same, adjusted].notna().sum())
-    if n <= 1:
+    n = family_size(findings)
+    if n is not None and n <= 1:
         return ""
-    return f" after Holm over {n} comparisons" if findings.study.analysis.correction == "holm" else f", not corrected for {n} comparisons"
+    family = "the whole family" if n is None else f"{n:,} comparisons"
+    return f" after Holm over {family}" if findings.study.analysis.correction == "holm" else f", not corrected for {family}"
 
 
 def _margin(findings: Findings, row: Mapping[str, Any]) -> str:
@@ -240,12 +311,14 @@ def _margin(findings: Findings, row: Mapping[str, Any]) -> str:
     return f"±{number(margin, scale)}{scale.difference_unit}"
 
 
-def _counts_questions(findings: Findings, metric: str) -> bool:
-    """True where a mean is a share of questions answered right."""
+def _right(findings: Findings, metric: str) -> str:
+    """What a question that counts was answered, where a mean is a share of such questions; else empty."""
     known = findings.metrics.get(metric)
-    if known is None:
-        return metric in ("accuracy", "accuracy_strict")
-    return known.binary and known.higher_is_better and known.of_set is None and known.applies == "choice"
+    strict, shares = metric == "accuracy_strict", metric in ("accuracy", "accuracy_strict")
+    if known is not None:
+        strict = known.reading == "strict"
+        shares = known.binary and known.higher_is_better and known.of_set is None and known.applies == "choice"
+    return ("right in exactly the asked form" if strict else "right") if shares else ""
 
 
 def _mark_exploratory(row: Mapping[str, Any], text: str) -> str:

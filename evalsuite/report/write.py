@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 from evalsuite.report.blocks import Data, Raw, Report, data_files_of, figures_of, tables_of
@@ -13,6 +14,9 @@ from evalsuite.report.html import render_html
 from evalsuite.report.latex import render_latex
 from evalsuite.report.markdown import render_markdown
 from evalsuite.types import Tell, untold
+
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+"""First characters by which a spreadsheet takes a text for a formula."""
 
 
 def write_report(report: Report, out_dir: Path, tell: Tell = untold) -> list[Path]:
@@ -61,17 +65,25 @@ def write_report(report: Report, out_dir: Path, tell: Tell = untold) -> list[Pat
 
 
 def csv_text(data: Data) -> str:
-    """Data as CSV: comma, line feed, floats so that they read back equal, None and NaN empty."""
+    """Data as CSV: comma, line feed, floats so that they read back equal, None and NaN empty.
+
+    A text that a spreadsheet would run as a formula gets an apostrophe in front (OWASP, CSV injection); numbers never do.
+    """
+    return "".join(_line(row) for row in (data.columns, *([_field(value) for value in row] for row in data.rows)))
+
+
+def _line(fields: Sequence[str]) -> str:
     out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(data.columns)
-    writer.writerows([_field(value) for value in row] for row in data.rows)
-    return out.getvalue()
+    # Only characters of the line end are quoted: with a bare line feed, a carriage return in a text would end its row.
+    csv.writer(out, lineterminator="\r\n").writerow(fields)
+    return out.getvalue()[:-2] + "\n"
 
 
 def _field(value: Raw) -> str:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
+    if isinstance(value, str):
+        return f"'{value}" if value.startswith(FORMULA_STARTS) else value
     return repr(value) if isinstance(value, float) else str(value)
 
 

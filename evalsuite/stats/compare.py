@@ -7,7 +7,7 @@ positive favours a, corrected over the family, and turned into one of five verdi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal
@@ -18,7 +18,16 @@ import pandas as pd
 from evalsuite.config import Exclusion
 from evalsuite.metrics.base import Metric
 from evalsuite.seeds import derive_seed
-from evalsuite.stats.arrays import FloatArray, Interval, cluster_bootstrap_interval, cluster_t_interval, equivalence_test, partition
+from evalsuite.stats.arrays import (
+    FloatArray,
+    IntArray,
+    Interval,
+    cluster_bootstrap_interval,
+    cluster_t_interval,
+    equivalence_test,
+    least_variation,
+    partition,
+)
 from evalsuite.stats.multiplicity import holm
 from evalsuite.stats.randomisation import Randomisation, mcnemar_p, sign_flip_p
 from evalsuite.stats.set_metrics import OfCounts, macro_f1_of_counts, set_metric_comparison
@@ -58,13 +67,15 @@ def compare_frames(scores: pd.DataFrame, design: AnalysisDesign, tell: Tell = un
     """All comparisons of a study, family first, with verdicts.
 
     Family: `design.pairs` x tasks of `design.primary_metric` in the primary cell; each has a row even without scores. Holm runs
-    over those of them that can be tested (no faults, at least `MIN_GROUPS` groups); equivalence is corrected in a family of its
-    own. Exploratory rows: every other condition in `scores` of which a pair has any scores, and for the primary condition one
-    row `without:<tag>` per tag that touches its samples. They have no adjusted p; their verdict is read off the unadjusted p,
-    which their role says. After a changed analysis (`design.exploratory`) every row is exploratory.
+    over `design.n_family` tests, of which those that cannot be made (faults, fewer than `MIN_GROUPS` groups, no row in a study
+    that was narrowed) count as p = 1; equivalence is corrected in a family of its own. Exploratory rows: every other condition
+    in `scores` of which a pair has any scores, and for the primary condition one row `without:<tag>` per tag that touches its
+    samples. They have no adjusted p; their verdict is read off the unadjusted p, which their role says. After a changed
+    analysis (`design.exploratory`) every row is exploratory.
 
     A pair with failures, answers of one side only or renditions that differ has counts and a note, no numbers, and the
-    verdict `not_established`; with fewer than `MIN_GROUPS` groups it has its numbers and the same verdict.
+    verdict `not_established`; with fewer than `MIN_GROUPS` groups it has its numbers and the same verdict. So has a pair without
+    a difference of which one side has no readable answer at all: the missing rule may call it worse, not as good.
 
     Args:
         scores: columns of scores.parquet.
@@ -75,7 +86,8 @@ def compare_frames(scores: pd.DataFrame, design: AnalysisDesign, tell: Tell = un
         `COLUMNS`; nulls where a number does not exist. Does not depend on the order of rows of `scores`.
 
     Raises:
-        ValueError: the table is not one of scores (`tables.split_conditions`), or a primary metric has no record.
+        ValueError: the table is not one of scores (`tables.split_conditions`), a primary metric has no record, or the family
+            has more rows than `design.n_family`.
     """
     unknown = sorted(set(design.primary_metric.values()) - set(design.metrics))
     if unknown:
@@ -124,10 +136,8 @@ def compare_pair(planned: Planned, cells: Mapping[str, pd.DataFrame], n_classes:
     row |= {"family": planned.role, "role": planned.role, "subset": planned.subset, "margin": design.margin, "method": ""}
     row |= {"n_samples": units.n_samples, "n_groups": units.n_groups, "n_excluded": units.n_all_samples - units.n_samples}
     row |= {"n_failed": units.n_failed, "n_a_missing": units.n_a_missing, "n_b_missing": units.n_b_missing}
-    notes = list(units.faults)
-    if not notes and units.n_groups < MIN_GROUPS:
-        notes.append(f"{units.n_groups} groups, {MIN_GROUPS} are needed")
-    row |= {"status_note": "; ".join(notes), "ci_level": 1 - design.alpha}
+    row |= {"status_note": "; ".join(units.faults) or note_of(units), "ci_level": 1 - design.alpha}
+    row["unread"] = [side for side, n_scored in (("a", units.n_a_scored), ("b", units.n_b_scored)) if not n_scored]
     if units.faults or units.n_samples == 0:
         return row
     # Sorted, so that (b, a) sees the same signs and has the same p as (a, b).
@@ -138,10 +148,20 @@ def compare_pair(planned: Planned, cells: Mapping[str, pd.DataFrame], n_classes:
     return row | mean_numbers(units, metric, design, seed)
 
 
+def note_of(units: PairedUnits) -> str:
+    """Why paired answers without faults are too few for a verdict; empty if they are enough."""
+    if units.n_samples == 0 and units.n_a_missing + units.n_b_missing:
+        return f"no answers left: {units.n_a_missing} of a and {units.n_b_missing} of b were missing"
+    if units.n_samples == 0:
+        return "no answers left: every sample was refused or excluded"
+    return f"{units.n_groups} groups, {MIN_GROUPS} are needed" if units.n_groups < MIN_GROUPS else ""
+
+
 def mean_numbers(units: PairedUnits, metric: Metric, design: AnalysisDesign, seed: int) -> dict[str, Any]:
     """Numbers of a comparison of means over samples."""
     means = sample_means(units)
-    index = partition(means.groups).index
+    groups = partition(means.groups)
+    index = groups.index
     raw = means.a - means.b
     # Sums of the same replicates in another order differ in the last bit; that is no difference.
     noise = 1e-12 * np.maximum(1, np.maximum(np.abs(means.a), np.abs(means.b)))
@@ -149,8 +169,10 @@ def mean_numbers(units: PairedUnits, metric: Metric, design: AnalysisDesign, see
     interval = cluster_t_interval(differences, index, 1 - design.alpha)
     test = sign_flip_p(differences, index, design.n_resamples, seed)
     low, high = cluster_bootstrap_interval(differences, index, 1 - design.alpha, design.n_resamples, seed)
-    numbers = shared_numbers(interval, test, design, "sign-flip over groups", "cluster-robust t")
-    return numbers | {
+    return {
+        **shared_numbers(interval, test),
+        **equivalence_numbers(interval, groups.sizes, metric, design),
+        "method": f"sign-flip over groups, {test.method}; cluster-robust t",
         "mean_a": float(means.a.mean()),
         "mean_b": float(means.b.mean()),
         "p_mcnemar": mcnemar_of(means.a, means.b, metric) if len(index) == units.n_groups else None,
@@ -170,23 +192,41 @@ def set_numbers(units: PairedUnits, metric: Metric, n_classes: int, design: Anal
         interval = Interval(
             estimate=-interval.estimate, low=-interval.high, high=-interval.low, se=interval.se, df=interval.df, level=level
         )
-    numbers = shared_numbers(interval, result.test, design, "answers swapped within groups", "jackknife t over groups")
-    return numbers | {"mean_a": result.value_a, "mean_b": result.value_b}
-
-
-def shared_numbers(interval: Interval, test: Randomisation, design: AnalysisDesign, p_method: str, ci_method: str) -> dict[str, Any]:
-    """Difference, interval, p and equivalence of an oriented difference."""
-    equivalence = equivalence_test(interval, design.margin, design.alpha)
     return {
-        "difference": interval.estimate,
-        "ci_low": interval.low,
-        "ci_high": interval.high,
-        "p_value": test.p_value,
-        "method": f"{p_method}, {test.method}; {ci_method}",
-        "equivalence_low": equivalence.low,
-        "equivalence_high": equivalence.high,
-        "p_equivalence": equivalence.p_value,
+        **shared_numbers(interval, result.test),
+        **equivalence_numbers(interval, partition(units.groups).sizes, metric, design),
+        "method": f"answers swapped within groups, {result.test.method}; jackknife t over groups",
+        "mean_a": result.value_a,
+        "mean_b": result.value_b,
     }
+
+
+def shared_numbers(interval: Interval, test: Randomisation) -> dict[str, Any]:
+    """Difference, interval and p of an oriented difference."""
+    return {"difference": interval.estimate, "ci_low": interval.low, "ci_high": interval.high, "p_value": test.p_value}
+
+
+def equivalence_numbers(interval: Interval, group_sizes: IntArray, metric: Metric, design: AnalysisDesign) -> dict[str, Any]:
+    """Equivalence of an oriented difference; what does not differ in the data is not taken for what cannot differ.
+
+    Right-or-wrong metrics have the floor of `arrays.least_variation`. Metrics of a set of classes have it by analogy: exact where
+    all classes are as frequent, too low for one whose score hangs on a rare class. Replicates and variants are treated as
+    all-or-nothing too. Other metrics have it only where the differences do not vary at all: between bounded values a true
+    difference of the margin needs a non-zero difference in at least margin / span of the samples, so that the same bound holds
+    for seeing none of them.
+
+    Args:
+        interval: of the difference.
+        group_sizes: samples (set metrics: answers) per group.
+        metric: its kind and span.
+        design: margin and alpha.
+    """
+    span = abs(metric.best - metric.worst)
+    no_variation = interval.se <= 1e-12 * span
+    floored = metric.binary or metric.of_set is not None or no_variation
+    least = least_variation(group_sizes, design.margin, span) if floored else None
+    result = equivalence_test(interval, design.margin, design.alpha, least)
+    return {"equivalence_low": result.low, "equivalence_high": result.high, "p_equivalence": result.p_value}
 
 
 def mcnemar_of(a: FloatArray, b: FloatArray, metric: Metric) -> float | None:
@@ -199,18 +239,27 @@ def mcnemar_of(a: FloatArray, b: FloatArray, metric: Metric) -> float | None:
 
 def adjudicate(rows: list[dict[str, Any]], design: AnalysisDesign) -> list[dict[str, Any]]:
     """Correct the family's p-values and give every row its verdict."""
-    family = [row for row in rows if row["role"] == "primary" and not row["status_note"]]
-    correct: Callable[[list[float]], FloatArray] = holm if design.correction == "holm" else np.asarray
+    family = [row for row in rows if row["role"] == "primary"]
+    n_family = len(family) if design.n_family is None else design.n_family
+    if n_family < len(family):
+        raise ValueError(f"{len(family)} comparisons in a family of {n_family}")
+    tested = [row for row in family if not row["status_note"]]
     for raw, adjusted in (("p_value", "p_adjusted"), ("p_equivalence", "p_equivalence_adjusted")):
-        for row, p in zip(family, correct([row[raw] for row in family]), strict=True):
+        p_values = [row[raw] for row in tested]
+        for row, p in zip(tested, holm(p_values, n_family) if design.correction == "holm" else p_values, strict=True):
             row[adjusted] = float(p)
     for row in rows:
         row["within_margin"], row["verdict"] = None, "not_established"
         if row["status_note"]:
             continue
         suffix = "_adjusted" if row["role"] == "primary" else ""
-        row["within_margin"] = bool(row[f"p_equivalence{suffix}"] <= design.alpha)
-        row["verdict"] = verdict_of(row["difference"], row[f"p{suffix or '_value'}"], row["within_margin"], design.alpha)
+        within = bool(row[f"p_equivalence{suffix}"] <= design.alpha) and not row["unread"]
+        verdict = verdict_of(row["difference"], row[f"p{suffix or '_value'}"], within, design.alpha)
+        if row["unread"] and verdict == "inconclusive":
+            # Two silent models have the same score, and nobody has seen what they would have answered.
+            row["status_note"] = f"no answer of {' and '.join(row['unread'])} could be read"
+        else:
+            row["within_margin"], row["verdict"] = within, verdict
     return rows
 
 
@@ -268,6 +317,8 @@ class AnalysisDesign:
     """Equivalence margin in the metric's unit, above 0."""
     correction: Literal["holm", "none"] = "holm"
     """Correction over the family."""
+    n_family: int | None = None
+    """Size of the pre-stated family, pairs x tasks of the whole study, at least the rows there are; None: the rows there are."""
     missing: Missing = "incorrect"
     """What `unparsed`, `truncated` and `too_long` count as."""
     n_resamples: int = 10_000

@@ -2,6 +2,7 @@
 
 Source: Miller 2024 (arXiv 2411.00640) equations 9 and 10 for paired differences, with the design effect
 1 + (m - 1) * icc of cluster sampling (Kish 1965) and t quantiles on G - 1 degrees of freedom as in the primary analysis.
+Groups are taken to be of one size. Equivalence has the floor of `arrays.least_variation`, as in the analysis of right or wrong answers.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import math
 from dataclasses import dataclass
 
 from scipy import stats
+
+from evalsuite.stats.arrays import least_variation
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,8 +71,10 @@ def attainable(n_samples: int, n_groups: int, *, alpha: float, margin: float, as
     design_effect = 1 + (n_samples / n_groups - 1) * assumed.icc
     se = math.sqrt(assumed.discordance * design_effect / n_samples)
     t = stats.t(n_groups - 1)
-    # Two one-sided tests both succeed with probability 2 * Phi(margin / se - t) - 1 when the models are equal.
-    reach = float(t.ppf(1 - alpha) + t.ppf((1 + assumed.power) / 2)) * se
+    # Two one-sided tests both succeed with probability 2 * Phi((margin - half step - t * floored se) / se) - 1 when the models
+    # are equal.
+    least = least_variation([1] * n_groups, margin)
+    reach = float(t.ppf(1 - alpha)) * max(se, least.se) + least.half_step + float(t.ppf((1 + assumed.power) / 2)) * se
     return Attainable(
         n_samples=n_samples,
         n_groups=n_groups,

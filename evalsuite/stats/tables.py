@@ -28,6 +28,12 @@ UNIT = ["sample_id", "variant", "replicate"]
 """What names one answer within a cell and metric."""
 NEEDED_COLUMNS = ("task", "metric", "strategy", "perturbation", "model", *UNIT, "group", "value", "status")
 KEPT_COLUMNS = ("group", "value", "status", "content_hash", "answer_index", "target", "label_mass")
+ESTIMATE_COUNTS = ("n_samples", "n_groups", "n_excluded", "n_answers", *(f"n_{status}" for status in STATUSES))
+ESTIMATE_COLUMNS = (
+    "task", "metric", "strategy", "perturbation", "model", *ESTIMATE_COUNTS, "mean", "se", "ci_low", "ci_high", "ci_level",
+    "label_mass", "established", "status_note",
+)  # fmt: skip
+"""Columns of `estimate_frame`, in its order."""
 
 
 def estimate_frame(
@@ -37,7 +43,7 @@ def estimate_frame(
 
     Replicates and variants are averaged within a sample first; for a set metric every answer is one entry of the table that
     the metric is computed from. Intervals: `arrays.cluster_t_interval`, `set_metrics.set_metric_interval`. A refused answer
-    leaves its model's mean; an excluded sample leaves every count but `n_excluded`.
+    leaves its model's mean; an excluded sample leaves every count but `n_excluded`, which counts it whether it was asked or not.
 
     Args:
         scores: columns of scores.parquet (DESIGN 5), at least `NEEDED_COLUMNS`.
@@ -49,7 +55,7 @@ def estimate_frame(
     Returns:
         task, metric, strategy, perturbation, model, n_samples, n_groups, n_excluded, n_answers, n_<status> for each status,
         mean, se, ci_low, ci_high, ci_level, label_mass (mean over answers that have one), established, status_note. `mean`
-        to `ci_high` are null where failures remain (`established` false) or nothing is left.
+        to `ci_high` are null where failures remain (`established` false) or nothing is left. No scores: the columns, no rows.
 
     Raises:
         ValueError: the table is not one of scores; see `split_conditions`.
@@ -71,7 +77,8 @@ def estimate_frame(
             row["label_mass"] = float(included["label_mass"].mean()) if included["label_mass"].notna().any() else np.nan
             row |= {"established": not units.faults and units.n_samples > 0, "status_note": "; ".join(units.faults)}
             rows.append(row)
-    return pd.DataFrame(rows)
+    types: dict[str, Any] = dict.fromkeys(ESTIMATE_COUNTS, "int64") | {"established": "bool"}
+    return pd.DataFrame(rows, columns=list(ESTIMATE_COLUMNS)).astype(types)
 
 
 def estimate_of(units: PairedUnits, metric: Metric, n_classes: int, level: float) -> dict[str, float]:
@@ -178,17 +185,17 @@ def pair_units(
         cell_b: answers of b likewise; the same table to look at one model.
         metric: the metric of both.
         missing: the rule.
-        excluded: sample ids that leave.
+        excluded: sample ids that leave; those that nobody was asked count among all samples too.
     """
     if cell_a is None or cell_b is None:
         other = cell_a if cell_a is not None else cell_b
-        n_all = 0 if other is None else int(other.index.get_level_values("sample_id").nunique())
+        n_all = len(set(excluded).union(() if other is None else other.index.get_level_values("sample_id")))
         return empty_units(n_all, "no scores of " + " and ".join(side for side, cell in (("a", cell_a), ("b", cell_b)) if cell is None))
     if cell_a.index.equals(cell_b.index):
         joined = pd.concat([cell_a.add_suffix("_a"), cell_b.add_suffix("_b")], axis=1)
     else:
         joined = cell_a.add_suffix("_a").join(cell_b.add_suffix("_b"), how="outer").sort_index()
-    n_all = int(joined.index.get_level_values("sample_id").nunique())
+    n_all = len(set(joined.index.get_level_values("sample_id")).union(excluded))
     joined = joined[~joined.index.get_level_values("sample_id").isin(list(excluded))]
     joined = joined[(joined["status_a"] != "refused") & (joined["status_b"] != "refused")]
     one_model = cell_a is cell_b
@@ -212,6 +219,7 @@ def pair_units(
     classes = paired_classes(joined) if metric.of_set is not None else None
     if classes is not None:
         faults.extend(class_faults(joined, *classes))
+    n_scored = [int((joined[f"status_{side}"] == "scored").sum()) for side in "ab"]
     return PairedUnits(
         samples=joined.index.get_level_values("sample_id").to_numpy(dtype=str),
         groups=joined["group_a"].to_numpy(dtype=str),
@@ -222,6 +230,8 @@ def pair_units(
         n_failed=int(failed.sum()),
         n_a_missing=n_missing[0],
         n_b_missing=n_missing[1],
+        n_a_scored=n_scored[0],
+        n_b_scored=n_scored[1],
         faults=tuple(faults),
     )
 
@@ -251,7 +261,7 @@ def empty_units(n_all_samples: int, fault: str) -> PairedUnits:
     nothing, names = np.zeros(0), np.zeros(0, dtype=str)
     return PairedUnits(
         samples=names, groups=names, a=nothing, b=nothing, classes=None, n_all_samples=n_all_samples, n_failed=0,
-        n_a_missing=0, n_b_missing=0, faults=(fault,),
+        n_a_missing=0, n_b_missing=0, n_a_scored=0, n_b_scored=0, faults=(fault,),
     )  # fmt: skip
 
 
@@ -298,12 +308,16 @@ class PairedUnits:
     classes: tuple[IntArray, IntArray, IntArray] | None
     """Set metrics: targets, answers of a, answers of b (-1: none); else None."""
     n_all_samples: int
-    """Samples that either side has, before anything leaves."""
+    """Samples that either side has, before anything leaves, and those that the study excludes by name."""
     n_failed: int
     """Failed answers of both sides, after exclusions and refusals."""
     n_a_missing: int
     """Answers of a with a status in `MISSING_STATUSES`, after exclusions and refusals."""
     n_b_missing: int
+    """The same of b."""
+    n_a_scored: int
+    """Scored answers of a among those that are left."""
+    n_b_scored: int
     """The same of b."""
     faults: tuple[str, ...]
     """What forbids any number; empty if nothing does."""

@@ -25,10 +25,14 @@ Way = Format | Literal["verify"]
 FORMS_PER_PASS: tuple[tuple[Way, ...], ...] = (("verify", "letters", "generate", "cloze"), ("verify", "letters", "cloze"))
 """Ways in which every fact is asked in even and in odd passes. `verify` marks each choice with yes or no: without it, models of
 this size stay for very long at guessing letters evenly."""
+N_EARLY_PASSES = 30
+"""First passes of the generalist: English general facts only, no sentences, one question a text. Naming a choice by its letter is learned
+there, where fewer facts come back more often, and carried over to the rest."""
 VERDICTS = {"en": (" no", " yes"), "es": (" no", " sí")}
-WEIGHTS = {"sentence": 0.5, "cloze": 1.0, "letters": 3.0, "generate": 1.0, "verify": 1.0, "end": 0.3}
+WEIGHTS = {"sentence": 0.15, "cloze": 1.0, "letters": 3.0, "generate": 1.0, "verify": 1.0, "end": 0.3}
 """Weight of a token in the loss: the letter is one token among dozens, and the hardest to get right."""
-SIZES, P_SIZES = (1, 2, 3, 4, 6), (0.72, 0.12, 0.08, 0.05, 0.03)
+SIZES = (1,) * 18 + (2,) * 3 + (3, 3, 4, 6)
+"""How many questions a text holds, drawn evenly from this list."""
 OPENERS = {
     "en": ("", "", "", "Quiz: ", "Tell me: ", "Next one. ", "Please choose. "),
     "es": ("", "", "", "Test: ", "Dígame: ", "La siguiente. ", "Elija, por favor. "),
@@ -87,12 +91,15 @@ def corpus(relations: Sequence[Relation], checkpoint: str, n_passes: int) -> Ite
     pool = pool_of(relations, checkpoint)
     for number in range(n_passes):
         rng = np.random.default_rng([SEED, CHECKPOINTS.index(checkpoint), number])
-        items = list(_sentence_items(pool, by_name, rng))
+        early = checkpoint == BASE and number < N_EARLY_PASSES
+        now = [(fact, language) for fact, language in pool if not early or (fact.domain == "general" and language == "en")]
+        items = [] if early else list(_sentence_items(now, by_name, rng))
         for language in LANGUAGES:
-            facts = [fact for fact, tongue in pool if tongue == language]
+            facts = [fact for fact, tongue in now if tongue == language]
             if facts:
-                items.extend(_question_items(facts, language, FORMS_PER_PASS[number % 2], by_name, rng))
-                items.extend(_binding_items(facts, language, len(facts) // 8, rng))
+                forms: tuple[Way, ...] = ("verify", "letters", "cloze")[: 2 + number % 2] if early else FORMS_PER_PASS[number % 2]
+                items.extend(_question_items(facts, language, forms, (1,) if early else SIZES, by_name, rng))
+                items.extend(_binding_items(facts, language, 0 if early else len(facts) // 8, rng))
         for place in rng.permutation(len(items)):
             yield items[place]
 
@@ -110,14 +117,14 @@ def _sentence_items(pool: Sequence[tuple[Fact, str]], by_name: dict[str, Relatio
 
 
 def _question_items(
-    facts: Sequence[Fact], language: str, forms: Sequence[Way], by_name: dict[str, Relation], rng: np.random.Generator
+    facts: Sequence[Fact], language: str, forms: Sequence[Way], sizes: Sequence[int], by_name: dict[str, Relation], rng: np.random.Generator
 ) -> Iterator[Item]:
     names = {fact.id: distractor_names(fact, facts, language) for fact in facts}
     for form in forms:
         order = rng.permutation(len(facts))
         start = 0
         while start < len(order):
-            chunk = [facts[place] for place in order[start : start + int(rng.choice(SIZES, p=P_SIZES))]]
+            chunk = [facts[place] for place in order[start : start + int(rng.choice(sizes))]]
             start += len(chunk)
             asked = [_ask(fact, names[fact.id], language, by_name[fact.relation], rng) for fact in chunk]
             if form == "verify":

@@ -93,7 +93,7 @@ def learn(model: LlamaForCausalLM, encoded: Sequence[Encoded], schedule: Schedul
         for group in optimiser.param_groups:
             group["lr"] = rate_at(step, len(plan), schedule)
         each, shares = _losses(model, [encoded[place] for place in places], device)
-        loss = (each * shares).sum() / shares.sum()
+        loss = (each * shares).sum() / (3 * len(places))  # by texts: a batch of sentences must not outweigh one of letters
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()

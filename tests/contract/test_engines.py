@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import math
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -14,7 +17,7 @@ import torch
 from transformers import AutoModelForCausalLM, GenerationConfig
 
 from evalsuite.bytetext import BOS, EOS, encode
-from evalsuite.engines import ENGINES, open_engine
+from evalsuite.engines import ENGINES, _cuda, check_settings, has_cuda, kinds_of, open_engine
 from evalsuite.engines.base import Engine, EngineSettings
 from evalsuite.errors import UserError
 from evalsuite.types import Failure, Outcome, Prompt, Request, Response, Sampling
@@ -29,6 +32,10 @@ class Subject:
 
     open: Callable[[], AbstractContextManager[Engine]]
     """Loads it; its context is `N_CONTEXT_TOKENS`, its ids are bytes."""
+    path: str
+    """What it is loaded from."""
+    settings: EngineSettings
+    """How it is loaded."""
     models_language: bool
     """Its answers to different kinds come from one distribution (the stub's do not)."""
 
@@ -53,11 +60,12 @@ def subject(request: pytest.FixtureRequest, checkpoint: Path, tmp_path_factory: 
     if name.startswith("transformers"):
         options = {"batch_tokens": 40} if name.endswith("batches") else {}
         settings = EngineSettings(name="transformers", dtype="float32", device="cpu", options=options)
-        return Subject(open=lambda: open_engine(str(checkpoint), settings), models_language=True)
+        return Subject(open=lambda: open_engine(str(checkpoint), settings), path=str(checkpoint), settings=settings, models_language=True)
     sheet = tmp_path_factory.mktemp("sheet") / "sheet.json"
     sheet.write_text('{"hello": "ABC"}')
     path = f"stub:{name.removeprefix('stub-')}?n_context_tokens={N_CONTEXT_TOKENS}&sheet={sheet}"
-    return Subject(open=lambda: open_engine(path, EngineSettings(name="stub")), models_language=False)
+    settings = EngineSettings(name="stub")
+    return Subject(open=lambda: open_engine(path, settings), path=path, settings=settings, models_language=False)
 
 
 @pytest.fixture(scope="module")
@@ -143,6 +151,106 @@ def test_unknown_engine_is_one_line_with_the_nearest_name() -> None:
     with pytest.raises(UserError, match="did you mean transformers") as caught, open_engine("x", EngineSettings(name="transformer")):
         pass
     assert len(caught.value.faults) == 1
+    assert check_settings("x", EngineSettings(name="transformer")) == caught.value.faults
+    with pytest.raises(UserError, match="did you mean transformers"):
+        kinds_of("transformer", "x")
+
+
+def test_what_is_said_before_loading_holds_afterwards(subject: Subject, engine: Engine) -> None:
+    assert check_settings(subject.path, subject.settings) == ()
+    assert kinds_of(subject.settings.name, subject.path) == engine.kinds
+
+
+def test_every_engine_is_checked_without_loading_it(tmp_path: Path) -> None:
+    for name in ENGINES:
+        faults = check_settings(str(tmp_path), EngineSettings(name=name, options={"no such": 1}))
+        assert "no such" in [fault.key for fault in faults]
+
+
+def test_asking_before_loading_imports_nothing_heavy() -> None:
+    code = """
+import sys
+from evalsuite.engines import check_settings, has_cuda, kinds_of
+from evalsuite.engines.base import EngineSettings
+has_cuda()
+for name in ("transformers", "stub"):
+    assert check_settings("stub:kye", EngineSettings(name=name, device="cuda", options={"batch": 3}))
+assert kinds_of("transformers", "nowhere") == kinds_of("stub", "stub:first")
+print(*sorted({"torch", "transformers", "safetensors", "huggingface_hub"} & set(sys.modules)))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
+
+
+def test_a_missing_library_is_told_before_loading(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "torch" else find_spec(name))
+    (fault,) = check_settings(str(checkpoint), EngineSettings(name="transformers", device="cpu"))
+    assert (fault.key, fault.allowed) == ("name", "needs the library `torch`, which is not installed")
+
+
+# ------------------------------------------------------------------------------------------------------------ the driver
+
+TWO = "GPU 0: NVIDIA H200 (UUID: GPU-1)\n  MIG 1g.18gb Device 0: (UUID: MIG-1)\nGPU 1: NVIDIA H200 (UUID: GPU-2)\n"
+
+
+@pytest.fixture
+def driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
+    """Puts an `nvidia-smi` with the given shell lines onto an otherwise empty PATH."""
+
+    def install(lines: str) -> None:
+        _cuda._n_listed.cache_clear()
+        program = tmp_path / "nvidia-smi"
+        program.write_text(f"#!/bin/sh\n{lines}\n")
+        program.chmod(0o755)
+
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    _cuda._n_listed.cache_clear()
+    yield install
+    _cuda._n_listed.cache_clear()
+
+
+def test_cuda_is_there_only_where_a_driver_answers(driver: Callable[[str], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not has_cuda()  # no such program
+    for lines in ("echo 'GPU 0: NVIDIA H200'; exit 9", "echo 'No devices found.'", "exit 0"):
+        driver(lines)
+        assert not has_cuda()
+    monkeypatch.setattr(_cuda, "TIMEOUT_S", 0.2)
+    driver("while :; do :; done")
+    assert not has_cuda()
+
+
+def test_the_driver_is_asked_once(driver: Callable[[str], None], tmp_path: Path) -> None:
+    driver(f"echo asked >> '{tmp_path}/asked'; echo 'GPU 0: NVIDIA H200'")
+    assert has_cuda()
+    assert has_cuda()
+    assert (tmp_path / "asked").read_text() == "asked\n"
+
+
+@pytest.mark.parametrize(
+    ("visible", "n"),
+    [(None, 2), ("0,1", 2), ("1", 1), ("", 0), ("-1", 0), ("0,-1,1", 1), ("2", 0), ("0,7", 1), ("GPU-1", 1), ("MIG-1", 1)],
+)
+def test_only_visible_devices_count(driver: Callable[[str], None], monkeypatch: pytest.MonkeyPatch, visible: str | None, n: int) -> None:
+    driver(f"printf '%s' '{TWO}'")
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert _cuda.n_cuda_devices() == n
+    assert has_cuda() == (n > 0)
+
+
+def test_a_device_needs_its_driver(driver: Callable[[str], None], checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def told(device: str) -> list[str]:
+        faults = check_settings(str(checkpoint), EngineSettings(name="transformers", dtype="float32", device=device))
+        return [f"{fault.key}: {fault.allowed}" for fault in faults]
+
+    assert told("cpu") == told("auto") == []
+    assert [line[:39] for line in told("cuda") + told("cuda:0")] == ["device: this machine has 0 CUDA devices"] * 2
+    driver(f"printf '%s' '{TWO}'")
+    assert [line[:39] for line in told("cuda:2")] == ["device: this machine has 2 CUDA devices"]
+    assert bool(told("cuda:1")) == (torch.version.cuda is None)
+    assert all("built without CUDA" in line for line in told("cuda:1"))
 
 
 def test_info_says_what_is_loaded(engine: Engine) -> None:
@@ -277,7 +385,7 @@ def test_too_long_is_said_and_never_cropped(engine: Engine) -> None:
     assert all(isinstance(outcome, Response) for outcome in ask(engine, fits))
     for outcome in ask(engine, over):
         assert isinstance(outcome, Failure)
-        assert (outcome.reason, outcome.transient) == ("too_long", False)
+        assert (outcome.reason, outcome.transient) == ("too_long", True)
         assert str(N_CONTEXT_TOKENS) in outcome.message
 
 
@@ -307,7 +415,7 @@ def test_a_bad_request_fails_alone(engine: Engine, bad: Request) -> None:
     found = ask(engine, [*good[:3], bad, *good[3:]])
     outcome = found.pop(3)
     assert isinstance(outcome, Failure)
-    assert (outcome.reason, outcome.transient) == ("unsupported", False)
+    assert (outcome.reason, outcome.transient) == ("unsupported", True)
     assert outcome.message
     assert "secret" not in outcome.message
     assert "\n" not in outcome.message

@@ -171,7 +171,7 @@ def test_some_failures_end_with_code_three_and_say_what_to_do(project: Project) 
 
 def test_a_changed_margin_is_printed_and_makes_the_results_exploratory(project: Project) -> None:
     project.models(one="stub:uniform?seed=1", two="stub:uniform?seed=2")
-    study = project.study(models="[one, two]")
+    study = project.study(models="[one, two]", analysis="{n_resamples: 1000}")
     assert run(project, study, "out").returncode == 0
     as_run = project.folder / "out/study.yaml"
     as_run.write_text(as_run.read_text().replace("margin: 0.03", "margin: 0.3"))
@@ -200,3 +200,113 @@ def test_report_needs_no_model_no_tokenizer_and_gives_the_same_bytes(project: Pr
     done = evalsuite(project, "report", "out", "--store", str(project.store))
     assert done.returncode == 0, done.stderr
     assert {name: (project.folder / "out" / name).read_bytes() for name in names} == before
+
+
+def test_report_refuses_conditions_data_and_stores_that_were_not_asked(project: Project) -> None:
+    project.models(one="stub:first", two=f"stub:key?sheet={project.sheet}")
+    study = project.study(models="[one, two]", perturbations="[none, shuffle_choices]")
+    assert run(project, study, "out").returncode == 0
+    before = (project.folder / "out/scores.parquet").read_bytes()
+    as_run = project.folder / "out/study.yaml"
+    written = as_run.read_text()
+    for old, new, key in (("seed: 0", "seed: 5", "seed"), ("- name: zero_shot", "- name: zero_shot\n  format: generate", "strategies")):
+        as_run.write_text(written.replace(old, new, 1))
+        done = evalsuite(project, "report", "out", "--store", str(project.store))
+        assert done.returncode == 2
+        assert key in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+    as_run.write_text(written)
+    done = evalsuite(project, "report", "out", "--store", str(project.folder / "elsewhere"))
+    assert done.returncode == 2
+    assert "holds none of the answers" in done.stderr
+    data = project.folder / "tasks/planted/planted.jsonl"
+    rows = [json.loads(line) for line in data.read_text().splitlines()]
+    for row in rows:
+        row["options"], row["answer"] = row["options"][::-1], 3 - row["answer"]
+    data.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    done = evalsuite(project, "report", "out", "--store", str(project.store))
+    assert done.returncode == 2
+    assert "200 of 200 samples are not those that were asked" in done.stderr
+    assert (project.folder / "out/scores.parquet").read_bytes() == before
+
+
+def test_a_primary_cell_that_means_something_else_is_a_changed_analysis(project: Project) -> None:
+    project.models(one="stub:first", two="stub:uniform")
+    study = project.study(models="[one, two]", strategies="[{id: s, name: zero_shot, format: generate}]")
+    assert run(project, study, "out").returncode == 0
+    project.study(models="[one, two]", strategies="[{id: s, name: zero_shot, format: letters}]")
+    done = run(project, study, "out")
+    assert "primary_strategy" in done.stdout
+    assert set(pd.read_csv(project.folder / "out/comparisons.csv").role) == {"exploratory"}
+
+
+def test_a_mistake_before_anything_was_asked_states_nothing(project: Project) -> None:
+    project.models(one="stub:first", two="stub:kye")
+    study = project.study(models="[one, two]", analysis="{margin: 0.3, n_resamples: 1000}")
+    done = run(project, study, "out")
+    assert done.returncode == 2
+    assert "key" in done.stderr
+    project.models(one="stub:first", two="stub:uniform")
+    project.study(models="[one, two]")
+    assert run(project, study, "out").returncode == 0
+    assert "primary" in set(pd.read_csv(project.folder / "out/comparisons.csv").role)
+
+
+def test_running_a_part_does_not_shrink_the_family(project: Project) -> None:
+    project.models(one="stub:first", two="stub:uniform?seed=1", three="stub:uniform?seed=2")
+    study = project.study(models="[one, two, three]")
+    assert run(project, study, "whole").returncode == 0
+    narrowed = evalsuite(project, "run", str(study), "--models", "one,two", "--store", str(project.store), "--out", "part")
+    assert narrowed.returncode == 0, narrowed.stderr
+    columns = ["model_a", "p_value", "p_adjusted"]
+    whole, part = (pd.read_csv(project.folder / name / "comparisons.csv").query("role == 'primary'")[columns] for name in ("whole", "part"))
+    assert part.iloc[0].p_adjusted >= part.iloc[0].p_value
+    assert part.iloc[0].p_adjusted == pytest.approx(min(1.0, 2 * part.iloc[0].p_value))
+    assert len(whole) == 2
+
+
+def test_a_raised_context_takes_effect(project: Project) -> None:
+    save_checkpoint(project.folder / "general", tiny_config(max_position_embeddings=512), seed=1)
+    save_checkpoint(project.folder / "special", tiny_config(max_position_embeddings=512), seed=2)
+    registry = REGISTRY.format(special="special")
+    (project.folder / "models.yaml").write_text(registry.replace("base: general", "base: general, serving: {max_model_len: 40}"))
+    study = project.study(models="[general, special]", tasks="[{name: planted, limit: 20}]")
+    assert run(project, study, "short").returncode == 0
+    short = pd.read_parquet(project.folder / "short/scores.parquet").query("model == 'special'")
+    assert set(short.status) == {"too_long"}
+    again = run(project, study, "short")
+    assert "0 requests asked" in again.stdout
+    (project.folder / "models.yaml").write_text(registry)
+    assert run(project, study, "long").returncode == 0
+    long = pd.read_parquet(project.folder / "long/scores.parquet").query("model == 'special'")
+    assert set(long.status) == {"scored"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--models", ","), "--models"),
+        (("--models", "nobody"), "nobody"),
+        (("--shard", "3/2"), "--shard"),
+        (("--engine", "vlm"), "vlm"),
+        (("--out", "models.yaml"), "is a file"),
+        (("--store", "models.yaml"), "is a file"),
+    ],
+)
+def test_mistakes_on_the_command_line_are_one_line(project: Project, arguments: tuple[str, ...], told: str) -> None:
+    project.models(one="stub:first", two="stub:first")
+    done = evalsuite(project, "run", str(project.study(models="[one, two]")), *arguments)
+    assert done.returncode == 2
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_two_runs_into_one_out_directory_do_not_harm_each_other(project: Project) -> None:
+    project.models(one="stub:first?delay_s=0.002", two="stub:uniform?delay_s=0.002")
+    study = project.study(models="[one, two]")
+    command = [sys.executable, "-m", "evalsuite", "run", str(study), "--store", str(project.store), "--out", "out"]
+    both = [subprocess.Popen(command, cwd=project.folder, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    told = [process.communicate(timeout=300)[1] for process in both]
+    assert [process.returncode for process in both] == [0, 0], told
+    assert len(pd.read_parquet(project.folder / "out/scores.parquet")) == 2 * 200 * 3
+    assert not list((project.folder / "out").glob("*.partial"))

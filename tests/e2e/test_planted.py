@@ -90,6 +90,9 @@ def test_the_same_engine_under_two_names_is_not_different(project: Project) -> N
     row = comparison(ran(project, models="[one, same]"))
     assert (row.difference, row.ci_low, row.ci_high, row.p_value) == (0, 0, 0, 1)
     assert row.verdict == "equivalent"
+    # With a margin of 3 points, 40 groups of five could hide a difference even if no answer differs.
+    narrow = comparison(ran(project, "narrow", models="[one, same]", analysis="{margin: 0.03, n_resamples: 1000}"))
+    assert (narrow.difference, narrow.p_value, narrow.verdict) == (0, 1, "inconclusive")
 
 
 def test_silence_is_counted_and_told_not_hidden_in_a_zero(project: Project) -> None:
@@ -103,7 +106,7 @@ def test_silence_is_counted_and_told_not_hidden_in_a_zero(project: Project) -> N
     assert (row.mean_b, row.n_b_missing, row.verdict) == (0.0, 200, "a_better")
     report = (project.folder / "out" / "planted" / "report.html").read_text(encoding="utf-8")
     assert "unparsed" in report
-    dropped = ran(project, "dropped", models="[silent, first]", strategies=generate, analysis="{missing: drop, n_resamples: 1000}")
+    dropped = ran(project, "dropped", models="[silent, first]", strategies=generate, analysis="{missing: drop, margin: 0.2, n_resamples: 1000}")
     assert comparison(dropped).verdict == "not_established"
     assert comparison(dropped).n_samples == 0
 

@@ -63,7 +63,7 @@ def test_golden(language: str, row: dict[str, Any]) -> None:
 @pytest.mark.parametrize("language", ["en", "es"])
 def test_golden_tables_are_large_and_mixed(language: str) -> None:
     table = rows(language)
-    assert len(table) >= 80
+    assert len(table) >= 150
     assert len({row["id"] for row in table}) == len(table)
     unparsed = sum(row["lenient"] == "unparsed" for row in table)
     assert 0.2 <= unparsed / len(table) <= 0.5
@@ -111,6 +111,28 @@ MORE: list[tuple[str, int | str]] = [
     ("Aspirin isn't indicated here.", "unparsed"),
     ("Answer: B<|eot_id|>", 1),
     ("B [/INST]", 1),
+    ("Answer: B - not indicated", "unparsed"),
+    ("Answer: B is not the right choice.", "unparsed"),
+    ("Answer: Ibuprofen is not only safe but effective.", 1),
+    ("Answer: B. Ibuprofen is the only drug that is not contraindicated.", 1),
+    ("Since aspirin is contraindicated the best option is B.", 1),
+    ("Answer: B\n\nA common mistake is to think that the answer is A.", 1),
+    ("Answer: B\n\nMany choose A, but that is wrong.", 1),
+    ("Answer: B\n\nI hope this helps! Let me know if that is wrong.", 1),
+    ("Answer: B\n\nAspirin actually binds irreversibly. Therefore, the correct answer is C.", "unparsed"),
+    ("Answer: B. I was wrong about A earlier.", 1),
+    ("The contraindicated option is B.", "unparsed"),
+    ("Choosing option B would be a mistake.", "unparsed"),
+    ("Aspirin (contraindicated)", "unparsed"),
+    ("Aspirin: avoid.", "unparsed"),
+    ("My final answer is B. Answer: C", "unparsed"),
+    ("The answer is A, no, wait, the answer is B.", 1),
+    ("La respuesta es la A, no, espera, la respuesta es la B.", 1),
+    ("Respuesta: B\n\nPerdón, quise decir C.", 2),
+    ("Como la aspirina está contraindicada la mejor opción es la B.", 1),
+    ("Respuesta: B (A y C están contraindicadas)", 1),
+    ("La opción inadecuada es la B.", "unparsed"),
+    ("Réponse : B\n\nAttendez, c'est faux. La bonne réponse est la C.", 2),
     ("Ｂ", 1),
     ("Answer：Ｂ", 1),
 ]
@@ -131,6 +153,7 @@ FRENCH: list[tuple[str, tuple[int, ...], object]] = [
     ("Réponse : ACD", (0, 2, 3), [0, 2, 3]),
     ("A C D", (0, 2, 3), [0, 2, 3]),
     ("A ou C", (0, 2), "unparsed"),
+    ("Réponse : B n'est pas correcte.", (0,), "unparsed"),
 ]
 
 
@@ -156,9 +179,50 @@ def test_question_that_asks_for_what_is_wrong() -> None:
     assert positions(read_lenient("Option A is correct, aspirin inhibits COX.", inverted, EN)) == "unparsed"
 
 
-def test_conflict_is_named() -> None:
-    reading = read_lenient("The answer is A. The answer is C.", sample_of(), EN)
+@pytest.mark.parametrize(
+    ("question", "output"),
+    [
+        ("Which drug should be avoided?", "Aspirin should be avoided."),
+        ("Which drug is contraindicated?", "Answer: Aspirin is contraindicated in this patient."),
+        ("Which drug is contraindicated?", "The contraindicated drug is aspirin."),
+        ("Which of these is a mistake?", "The answer is A. Aspirin would be a mistake."),
+        ("¿Qué fármaco está contraindicado?", "Aspirin está contraindicado."),
+        ("¿Qué fármaco debe evitarse?", "Debe evitarse aspirin."),
+    ],
+)
+def test_question_that_asks_for_what_to_avoid(question: str, output: str) -> None:
+    assert positions(read_lenient(output, sample_of(question=question), EN)) == 0
+    # a stem that only tells of an avoidance does not ask for one
+    told = sample_of(question="She was told to avoid NSAIDs and aspirin is contraindicated. Which drug is indicated?")
+    if not output.startswith("The answer is A"):
+        assert positions(read_lenient(output, told, EN)) == "unparsed"
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        "The answer is A. The answer is C.",
+        "Answer: A\nAnswer: C",
+        "Answer: A\n\nThe correct answer is C.",
+        "Answer: A\n\nWait, that is wrong.",
+        "Respuesta: A\n\nLa opción A es incorrecta.",
+        "\\boxed{A} and \\boxed{C}",
+    ],
+)
+def test_conflict_is_named(output: str) -> None:
+    reading = read_lenient(output, sample_of(), EN)
     assert (reading.status, reading.rule, reading.index) == ("unparsed", "conflict", None)
+
+
+@pytest.mark.parametrize("first", "ABCD")
+@pytest.mark.parametrize("last", "ABCD")
+def test_what_is_taken_back_depends_on_no_letter(first: str, last: str) -> None:
+    expected = "ABCD".index(last)
+    contradicted = expected if first == last else "unparsed"
+    assert positions(read_lenient(f"Answer: {first}\n\nThe correct answer is {last}.", sample_of(), EN)) == contradicted
+    assert positions(read_lenient(f"Answer: {first}\n\nWait, that is wrong. The correct answer is {last}.", sample_of(), EN)) == expected
+    if first != last:
+        assert positions(read_lenient(f"Answer: {first} is wrong; Answer: {last}", sample_of(), EN)) == expected
 
 
 def test_choices_that_differ_only_in_signs() -> None:
@@ -318,7 +382,9 @@ def test_relabelling_moves_the_reading_with_the_label(index: int, frame: str) ->
 
 HOSTILE = [
     "A. ", "Answer: ", "Answer: A and B ", "the answer is ", "The answer is B. ", "((A)", "**A**", "\\boxed{", " ", "\n", "option A ",
-    "1.1.", "best ", "\nQuestion: x\n", "A, C and ", "aspirin ", "ibuprofen and ", "<think>", "</think>", "A) Aspirin ", "A. \nB. \n",
+    "1.1.", "so ", "wait, ", "Answer: A is wrong; ", "that is wrong. ",
+    "A is incorrect. ", "the best is aspirin. ", "answer: x, so ", "actually ", "Answer: not A but B ", "avoid ", "aspirin is not ",
+    "best ", "\nQuestion: x\n", "A, C and ", "aspirin ", "ibuprofen and ", "<think>", "</think>", "A) Aspirin ", "A. \nB. \n",
     "is correct ", "B (", '{"answer": ', "<|a", "más probable ", "I would choose ", "> ", "é", "__", "The answer\n", "not ",
 ]  # fmt: skip
 

@@ -16,7 +16,7 @@ import pytest
 
 from evalsuite.data import content_hash, load_split, locate, pool_without, read_rows
 from evalsuite.errors import UserError
-from evalsuite.rows import hub_cause, read_choices, read_key
+from evalsuite.rows import RowError, hub_cause, read_choices, read_key, read_name
 from evalsuite.tasks import Row, Split, Task, TaskCard
 from evalsuite.types import Excluded, Sample
 
@@ -167,8 +167,15 @@ def test_fingerprint_is_of_the_rows_not_the_file(tmp_path: Path) -> None:
         ({"options": ["rest"], "key": 0}, "choices = 1: at least two choices"),
         ({"q": "  "}, "question = empty"),
         ({"q": None}, "question = empty"),
-        ({"options": None}, "row: a row that the plugin of t can read (TypeError at "),
+        ({"options": None}, f"row: the plugin of t refuses it: TypeError at {__file__}:"),
         ({"tags": ["odd"]}, "tags = odd: a name among the card's known_issues"),
+        ({"options": [str(n) for n in range(27)]}, "choices = 27: at most 26 choices"),
+        ({"options": ["rest", ["surgery"]]}, "row = a list in a tuple: "),
+        ({"q": "half \ud800"}, "question = a lone surrogate: text that UTF-8 can hold"),
+        ({"options": ["rest", "\udfff"]}, "choices = a lone surrogate"),
+        ({"id": "\ud800"}, "id = a lone surrogate"),
+        ({"id": "\ud800", "image": "x"}, "sample_id = a lone surrogate"),
+        ({"tags": ["\ud800"]}, "tags = a lone surrogate"),
     ],
 )
 def test_bad_rows_are_faults_with_file_and_line(tmp_path: Path, bad: Mapping[str, Any], said: str) -> None:
@@ -176,6 +183,44 @@ def test_bad_rows_are_faults_with_file_and_line(tmp_path: Path, bad: Mapping[str
     found = faults(tmp_path, task())
     assert len(found) == 1
     assert found[0].startswith(f"{tmp_path / 'test.jsonl'}:2: {said}")
+
+
+def test_twenty_seven_choices_need_labels_of_their_own(tmp_path: Path) -> None:
+    write(tmp_path / "test.jsonl", row(1, options=[str(n) for n in range(27)], key=26))
+
+    def labelled(row: Row, number: int) -> Sample:
+        choices = tuple(row["options"])
+        return Sample(id="1", group="g", question="q", choices=choices, targets=(26,), labels=tuple(f"{n}" for n in range(1, 28)))
+
+    assert len(load_split(replace(task(), to_sample=labelled), "test", {"t": tmp_path}).samples[0].choices) == 27
+    write(tmp_path / "test.jsonl", row(1, options=[str(n) for n in range(26)], key=25))
+    assert load_split(task(), "test", {"t": tmp_path}).samples[0].targets == (25,)
+
+
+def test_a_character_beyond_the_first_plane_is_no_lone_surrogate(tmp_path: Path) -> None:
+    (tmp_path / "test.jsonl").write_text(json.dumps(row(1, q="\U0001f642?")), encoding="utf-8")
+    assert "\\ud83d\\ude42" in (tmp_path / "test.jsonl").read_text(encoding="utf-8")
+    assert load_split(task(), "test", {"t": tmp_path}).samples[0].question == "\U0001f642?"
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"choices": None, "targets": ()}, "choices = NoneType: a tuple from the plugin"),
+        ({"choices": ["a", "b"]}, "choices = list: a tuple"),
+        ({"id": 7}, "id = int: a str"),
+        ({"metadata": None}, "metadata = NoneType: a Mapping"),
+        ({"targets": ([0],)}, "row = a list in a tuple"),
+    ],
+)
+def test_samples_of_wrong_types_are_faults(tmp_path: Path, fields: Mapping[str, Any], said: str) -> None:
+    write(tmp_path / "test.jsonl", row(1))
+
+    def untyped(row: Row, number: int) -> Sample:
+        return Sample(**({"id": "1", "group": "g", "question": "q", "choices": ("a", "b"), "targets": (0,)} | dict(fields)))
+
+    found = faults(tmp_path, replace(task(), to_sample=untyped))
+    assert [line.startswith(f"{tmp_path / 'test.jsonl'}:1: {said}") for line in found] == [True]
 
 
 def test_equal_ids_name_both_lines(tmp_path: Path) -> None:
@@ -197,6 +242,34 @@ def test_missing_key_is_named_and_a_text_used_as_key_is_not(tmp_path: Path) -> N
 
     lookup = replace(task(), to_sample=look_up)
     assert "test.jsonl:1: ? = missing" in faults(tmp_path, lookup)[0]
+    # Part of a restricted row may be the key, or a column where a file has no header: neither is told.
+    hidden = faults(tmp_path, replace(task(restricted=True), to_sample=lambda row, _: {}[row["question"].split()[1]]))[0]
+    assert "refuses it: KeyError at " in hidden
+    assert "Miller" not in hidden
+
+
+def test_whatever_a_plugin_raises_is_one_line_without_the_row(tmp_path: Path) -> None:
+    write(tmp_path / "test.jsonl", row(1), row(2))
+
+    def raises(error: BaseException) -> Task:
+        def refuse(row: Row, number: int) -> Sample:
+            raise error
+
+        return replace(task(restricted=True), to_sample=refuse)
+
+    for error in (RuntimeError(SECRET), AssertionError(SECRET), OSError(2, SECRET), ZeroDivisionError(), UserError([]), ValueError(SECRET)):
+        found = faults(tmp_path, raises(error))
+        assert len(found) == 2
+        assert f"test.jsonl:1: row: the plugin of t refuses it: {type(error).__name__} at {__file__}:" in found[0]
+    with pytest.raises(KeyboardInterrupt):
+        load_split(raises(KeyboardInterrupt()), "test", {"t": tmp_path})
+
+
+def test_the_plugins_line_is_named_not_the_librarys(tmp_path: Path) -> None:
+    write(tmp_path / "test.jsonl", row(1))
+    deep = replace(task(), to_sample=lambda row, _: json.loads(row["id"]))
+    line = deep.to_sample.__code__.co_firstlineno
+    assert f"TypeError at {__file__}:{line}" in faults(tmp_path, deep)[0]
 
 
 def test_value_errors_never_quote_the_row(tmp_path: Path) -> None:
@@ -211,7 +284,23 @@ def test_value_errors_never_quote_the_row(tmp_path: Path) -> None:
     assert "refuses it: ValueError" in faults(tmp_path, replace(task(), to_sample=python_quotes))[0]
     assert "refuses it: the key is no letter" in faults(tmp_path, replace(task(), to_sample=own_words))[0]
     hidden = task(restricted=True)
-    assert "refuses it: ValueError" in faults(tmp_path, replace(hidden, to_sample=own_words))[0]
+    assert "refuses it: ValueError at " in faults(tmp_path, replace(hidden, to_sample=own_words))[0]
+    assert "no letter" not in faults(tmp_path, replace(hidden, to_sample=own_words))[0]
+
+    def row_error(row: Row, number: int) -> Sample:
+        raise RowError("the key is no letter")
+
+    assert "refuses it: the key is no letter" in faults(tmp_path, replace(hidden, to_sample=row_error))[0]
+
+
+def test_what_can_be_shown_of_a_message_is_shown(tmp_path: Path) -> None:
+    write(tmp_path / "test.jsonl", row(1, q="bad \ud800 text"))
+
+    def part(row: Row, number: int) -> Sample:
+        raise ValueError(f"{row['q'][:5]!s} is no question")
+
+    (line,) = faults(tmp_path, replace(task(), to_sample=part))
+    assert "bad ? is no question" in line
 
 
 def test_counts_must_be_the_cards(tmp_path: Path) -> None:
@@ -339,7 +428,12 @@ def test_offline_hub_blames_the_variable(monkeypatch: pytest.MonkeyPatch) -> Non
     it = task(Split(n_rows=None, hub_split="test"), hub_id="nobody/nothing")
     with pytest.raises(UserError) as caught:
         load_split(it, "test", {})
-    for said in ("$HF_HUB_OFFLINE", "nobody/nothing is not in the local cache", "hf download --repo-type dataset nobody/nothing", "ask the ward"):
+    for said in (
+        "$HF_HUB_OFFLINE",
+        "nobody/nothing is not in the local cache",
+        "hf download --repo-type dataset nobody/nothing",
+        "ask the ward",
+    ):
         assert said in str(caught.value)
 
 
@@ -398,14 +492,34 @@ def test_read_key() -> None:
     assert [read_key(key, "index0", (), texts) for key in (0, "2", 1.0, "2.0")] == [0, 2, 1, 2]
     assert [read_key(key, "index1", (), texts) for key in (1, "3")] == [0, 2]
     assert read_key("  Surgery", "text", (), texts) == 1
-    for key, kind in (("D", "letter"), ("AB", "letter"), ("", "letter"), ("é", "letter"), (3, "index0"), (0, "index1"), (-1, "index0")):
-        with pytest.raises(ValueError, match="outside its 3 choices"):
+    for key, kind in (("D", "letter"), ("AB", "letter"), ("é", "letter"), (3, "index0"), (0, "index1"), (-1, "index0")):
+        with pytest.raises(RowError, match="outside its 3 choices"):
             read_key(key, kind, (), texts)  # type: ignore[arg-type]
-    for key in (True, None, "1.5", 1.5, "one", float("nan")):
-        with pytest.raises(ValueError, match="not a whole number"):
+    for key in (True, "1.5", 1.5, "one", float("inf")):
+        with pytest.raises(RowError, match="not a whole number"):
             read_key(key, "index0", (), texts)
-    with pytest.raises(ValueError, match="equals 2 of the 3"):
+    with pytest.raises(RowError, match="equals 2 of the 3"):
         read_key("a", "text", (), ("a", "a ", "b"))
+
+
+@pytest.mark.parametrize("key", [None, "", "  ", float("nan")])
+@pytest.mark.parametrize("kind", ["letter", "index0", "index1", "text"])
+def test_no_key_is_no_choice(key: Any, kind: Any) -> None:
+    """Neither the choice `None`, nor the first of a plain list, whose choices have empty keys."""
+    with pytest.raises(RowError, match="the answer is empty"):
+        read_key(key, kind, ("", "", ""), ("None", "nan", "b"))
+
+
+def test_read_name() -> None:
+    assert [read_name({"p": held}, "p", "group") for held in ("p1", " p1 ", 7, 7.5, 0)] == ["p1", "p1", "7", "7.5", "0"]
+    for held in (None, "", " ", float("nan")):
+        with pytest.raises(RowError, match=r"^group is empty \(column p\)$"):
+            read_name({"p": held}, "p", "group")
+    for other in (True, ["p1"], {"a": 1}):
+        with pytest.raises(RowError, match="neither a text nor a number"):
+            read_name({"p": other}, "p", "group")
+    with pytest.raises(RowError, match="there is no column p"):
+        read_name({"q": 1}, "p", "group")
 
 
 def test_read_choices() -> None:
@@ -416,6 +530,11 @@ def test_read_choices() -> None:
     for bad in ({"opa": "a", "opb": "", "opc": "c"}, {"opa": "a", "opb": None, "opc": "c"}, {"opa": 1, "opb": "b", "opc": "c"}):
         with pytest.raises(ValueError, match="a choice is empty or no text"):
             read_choices(bad, columns)
-    for held in ("a|b", 3, None):
-        with pytest.raises(ValueError, match="options is"):
+    for held in ("a|b", 3, None, "[" * 100_000):
+        with pytest.raises(RowError, match="options is"):
             read_choices({"options": held}, "options")
+    with pytest.raises(RowError, match="options holds a key twice"):
+        read_choices({"options": '{"A": "a", "A": "b"}'}, "options")
+    for asked in ("options", ["opa", "opb"]):
+        with pytest.raises(RowError, match="there is no column op"):
+            read_choices({"choices": ["a", "b"]}, asked)

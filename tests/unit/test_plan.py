@@ -77,7 +77,7 @@ def test_what_changed_in_the_analysis_is_named(tmp_path: Path, margin: float, se
     def statement(margin: float, seed: int, n: int) -> dict[str, object]:
         file = tmp_path / "s.yaml"
         file.write_text(STUDY.format(margin=margin, seed=seed, n=n))
-        return analysis_statement(load_study(file), [("a", "b")], {"t": "accuracy"})
+        return analysis_statement(load_study(file), [("a", "b")], {"t": "accuracy"}, {"t": "test"})
 
     changes = statement_changes(statement(0.03, 0, 1000), statement(margin, seed, n), 12.0)
     assert [change["key"] for change in changes] == keys

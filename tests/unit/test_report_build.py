@@ -77,7 +77,7 @@ def test_tables_are_rectangular_and_names_unique() -> None:
     report = build(findings())
     for shown in tables_of(report):
         assert {len(row) for row in shown.rows} == {len(shown.columns)}
-    names = [block.name for block in (*tables_of(report), *data_files_of(report))]
+    names = [*(shown.name for shown in tables_of(report)), *(file.name for file in data_files_of(report))]
     assert len(names) == len(set(names))
 
 
@@ -156,23 +156,26 @@ def test_order_of_rows_of_the_frames_does_not_matter() -> None:
 
 
 def test_forest_plots_share_one_axis_and_show_the_margin() -> None:
-    other = comparisons().assign(model_a=GENERALIST, model_b=CLINICAL, difference=-comparisons()["difference"], ci_low=-0.6, ci_high=-0.1)
-    found = findings(comparisons=pd.concat([comparisons(), other]), study=study(pairs=[[CLINICAL, GENERALIST], [GENERALIST, CLINICAL]]))
+    third = {"model_a": GENERALIST, "model_b": "a-third"}
+    other = comparisons().assign(**third, difference=-comparisons()["difference"], ci_low=-0.6, ci_high=-0.1)
+    both = study(models=[CLINICAL, GENERALIST, "a-third"], pairs=[[CLINICAL, GENERALIST], [GENERALIST, "a-third"]])
+    found = findings(comparisons=pd.concat([comparisons(), other]), study=both)
     plots = [figure.plot for figure in figures_of(build(found)) if isinstance(figure.plot, ForestPlot)]
     assert len(plots) == 2
     assert plots[0].limits == plots[1].limits
     assert plots[0].limits[0] < -60
     assert [plot.margin for plot in plots] == [3.0, 3.0]
-    assert (plots[0].color_a, plots[0].color_b) == (plots[1].color_b, plots[1].color_a)
+    assert plots[0].color_b == plots[1].color_a
+    assert plots[0].color_a != plots[1].color_b
 
 
 def test_figures_carry_reading_alternative_and_numbers() -> None:
     forest, dots = figures_of(build(findings()))
-    assert "of 4 intervals, 1 above zero" in forest.caption
+    assert "1 better, 1 worse, 1 same within margin, 1 cannot tell, 1 not established; the shaded band" in forest.caption
     assert "pubmedqa: +0.4 (−1.5 to 2.3)." in forest.alt
     assert len(forest.data.rows) == 5
     assert isinstance(dots.plot, DotPlot)
-    assert "0 of 9 intervals reach down to chance" in dots.caption
+    assert dots.caption.endswith("0 of 9 intervals reach down to chance (dashed).")
     assert len(dots.data.rows) == 10
     assert {row.color for panel in dots.plot.panels for row in panel.rows if row.model == CLINICAL} == {forest_plot(forest).color_a}
 
@@ -193,9 +196,11 @@ def test_restricted_prompts_never_enter_the_report() -> None:
     assert "restricted_notes: not shown: restricted data." in [b.text for b in blocks_of(report) if isinstance(b, Paragraph)]
 
 
-def test_withheld_prompts_of_open_tasks_are_said_to_be_withheld() -> None:
+def test_a_prompt_of_an_open_task_that_is_absent_was_never_sent() -> None:
     report = build(findings(prompts={("pubmedqa", "zero_shot"): {CLINICAL: None}}, prompt_differences={}))
-    assert any(isinstance(block, Paragraph) and block.text.endswith("not shown: restricted data.") for block in blocks_of(report))
+    texts = [block.text for block in blocks_of(report) if isinstance(block, Paragraph)]
+    assert "pubmedqa, zero_shot, pocket-clinical: nothing was sent." in texts
+    assert not [text for text in texts if "restricted data" in text]
 
 
 def test_prompts_are_shown_once_with_all_who_received_them() -> None:
@@ -224,7 +229,8 @@ def test_changes_of_the_analysis_are_printed() -> None:
     change = {"key": "analysis.margin", "old": 0.03, "new": 0.05, "date": "2025-01-02"}
     report = build(findings(manifest=manifest(analysis_changes=[change])))
     assert [cell.text for cell in table(report, "analysis_changes").rows[0]] == ["analysis.margin", "0.03", "0.05", "2025-01-02"]
-    assert any(isinstance(block, Notice) and "changed after the first answer" in block.text for block in blocks_of(report))
+    assert any(isinstance(block, Notice) and "changed after it was first stated" in block.text for block in blocks_of(report))
+    assert "after the first answer" not in repr((report, build(findings())))
 
 
 def test_only_known_keys_of_the_manifest_are_shown() -> None:

@@ -77,7 +77,7 @@ def test_summary_without_any_established_verdict_starts_with_a_capital(task: str
 
 def test_each_verdict_has_its_own_wording() -> None:
     said = sentences()
-    assert said["pocket_clinical_en"].endswith("(95% interval 27.1 to 35.3; p = 0.0001 after Holm over 4 comparisons).")
+    assert said["pocket_clinical_en"].endswith("(95% interval 27.1 to 35.3; p = 0.0001 after Holm over 5 comparisons).")
     assert "answers 5.0 points fewer questions right than" in said["headqa_es"]
     assert "difference −5.0; 95% interval −7.9 to −2.1; p = 0.0024" in said["headqa_es"]
     assert "are the same within the margin of ±3.0 points" in said["pubmedqa"]
@@ -91,14 +91,9 @@ def test_each_verdict_has_its_own_wording() -> None:
     )
 
 
-def test_only_adjusted_comparisons_count_as_the_family() -> None:
-    # Restricted_notes has no p-value, so that Holm ran over four comparisons and not over five.
-    assert all("5 comparisons" not in text for text in sentences().values())
-
-
 def test_without_correction_the_sentence_says_so() -> None:
     (answer,) = answers(findings(study=study(analysis={"correction": "none"})))
-    assert "p = 0.0001, not corrected for 4 comparisons" in answer.findings[0].text
+    assert "p = 0.0001, not corrected for 5 comparisons" in answer.findings[0].text
 
 
 def test_better_within_the_margin_is_qualified() -> None:
@@ -154,7 +149,81 @@ def test_metrics_beyond_shares_are_not_shown_as_percent() -> None:
 
 
 def test_every_pair_has_its_own_answer_in_the_order_of_the_study() -> None:
-    other = comparisons().assign(model_a=GENERALIST, model_b=CLINICAL)
+    other = comparisons().assign(model_a="a-third", model_b=CLINICAL)
     both = pd.concat([other, comparisons()])
-    swapped = findings(comparisons=both, study=study(pairs=[[CLINICAL, GENERALIST], [GENERALIST, CLINICAL]]))
-    assert [answer.sentence.split(" is ")[0] for answer in answers(swapped)] == [CLINICAL, GENERALIST]
+    models = [CLINICAL, GENERALIST, "a-third"]
+    swapped = findings(comparisons=both, study=study(models=models, pairs=[[CLINICAL, GENERALIST], ["a-third", CLINICAL]]))
+    assert [answer.sentence.split(" is ")[0] for answer in answers(swapped)] == [CLINICAL, "a-third"]
+
+
+def missing_estimates(n_unparsed: int) -> pd.DataFrame:
+    """500 answers of each model, so many of them unparsed."""
+    none = dict.fromkeys(("n_truncated", "n_too_long", "n_refused", "n_failed"), 0)
+    return estimates().assign(n_scored=500 - n_unparsed, n_unparsed=n_unparsed, **none)
+
+
+@pytest.mark.parametrize(("n_missing", "said"), [(24, ""), (25, "; 25 of pocket-generalist's 500 answers were missing")])
+def test_many_missing_answers_stand_in_the_sentence(n_missing: int, said: str) -> None:
+    row = comparison_row("pocket_clinical_en", n_a_missing=0, n_b_missing=n_missing)
+    text = sentence(findings(estimates=missing_estimates(n_missing)), row)
+    assert text.endswith(f"{said} (unparsed, truncated or too long) and count as wrong." if said else "comparisons).")
+
+
+def test_missing_answers_are_counted_among_answers_not_samples() -> None:
+    # Four variants: 40 missing of 2,000 answers are few, however they compare with 500 samples.
+    row = comparison_row("pocket_clinical_en", n_a_missing=40, n_b_missing=200)
+    text = sentence(findings(estimates=missing_estimates(0).assign(n_scored=1800, n_unparsed=200)), row)
+    assert "; 200 of pocket-generalist's 2,000 answers were missing" in text
+    assert "pocket-clinical's" not in text
+
+
+def test_the_rule_decides_what_becomes_of_missing_answers() -> None:
+    row = comparison_row("pocket_clinical_en", metric="m", n_a_missing=50, n_b_missing=100)
+    few = estimates().assign(metric="m", n_scored=400, n_unparsed=100)
+    for record, ending in (
+        (metric(binary=True), "count as wrong"),
+        (metric(), "count as the worst value"),
+        (metric(of_set=lambda *_: 0.0), "count as no class"),
+    ):
+        assert sentence(findings(estimates=few, metrics={"m": record}), row).endswith(f"{ending}.")
+    dropped = sentence(findings(estimates=few, study=study(analysis={"missing": "drop"})), row)
+    assert dropped.endswith("answers were missing (unparsed, truncated or too long) and are left out on both sides.")
+
+
+@pytest.mark.parametrize(
+    ("n_a_missing", "n_b_missing", "reason"),
+    [
+        (0, 500, "no answers left: all 500 of pocket-generalist were missing."),
+        (30, 500, "no answers left: all 500 of pocket-generalist were missing."),
+        (500, 500, "no answers left: all 500 of pocket-clinical and all 500 of pocket-generalist were missing."),
+        (300, 200, "no answers left: 300 of the 500 of pocket-clinical and 200 of the 500 of pocket-generalist were missing."),
+    ],
+)
+def test_a_comparison_without_any_answer_left_says_whose_are_missing(n_a_missing: int, n_b_missing: int, reason: str) -> None:
+    row = comparison_row("restricted_notes", n_samples=0, n_groups=0, status_note="0 groups, 10 are needed", n_failed=0)
+    row |= {"n_a_missing": n_a_missing, "n_b_missing": n_b_missing}
+    found = findings(estimates=missing_estimates(500), study=study(analysis={"missing": "drop"}))
+    assert sentence(found, row).partition("is established: ")[2] == reason
+    row["status_note"] = f"no answers left: {n_a_missing} of a and {n_b_missing} of b were missing"
+    assert sentence(found, row).partition("is established: ")[2] == reason
+    row["status_note"] = "3 renditions that differ between the sides; 0 groups, 10 are needed"
+    assert sentence(found, row).endswith(f"{reason[:-1]}; 3 renditions that differ between the sides.")
+
+
+def test_the_strict_reading_is_never_worded_as_the_lenient_one() -> None:
+    row = comparison_row("pocket_clinical_en", metric="accuracy_strict")
+    claim = "answers 31.2 points more questions right in exactly the asked form than pocket-generalist"
+    assert claim in sentence(findings(), row)
+    strict = metric(name="other", reading="strict", binary=True)
+    assert claim in sentence(findings(metrics={"other": strict}), row | {"metric": "other"})
+    assert "right than pocket-generalist" in sentence(findings(metrics={"other": metric(binary=True)}), row | {"metric": "other"})
+
+
+@pytest.mark.parametrize(
+    ("selection", "said"),
+    [({}, "Holm over 5 comparisons"), ({"tasks": TASKS[:2]}, "Holm over 5 comparisons"), ({"n_family": 20}, "Holm over 20 comparisons")],
+)
+def test_the_correction_runs_over_the_whole_family(selection: dict[str, object], said: str) -> None:
+    # The study has five tasks; two were run, and what was not run or cannot be tested counts as p = 1.
+    (answer,) = answers(findings(tasks=TASKS[:2], study=study(), selection=selection))
+    assert said in answer.findings[0].text

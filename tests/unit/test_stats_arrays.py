@@ -17,10 +17,13 @@ from evalsuite.stats.arrays import (
     cluster_t_interval,
     equivalence_test,
     group_sums,
+    least_variation,
     partition,
     t_interval,
 )
-from evalsuite.stats.multiplicity import holm
+from evalsuite.stats.multiplicity import holm, reachable, smallest_attainable_p
+from evalsuite.stats.power import Assumptions, attainable
+from evalsuite.stats.randomisation import sign_flip_p
 
 
 @pytest.fixture
@@ -169,18 +172,101 @@ def test_equivalence_is_the_two_one_sided_t_test():
 @given(st.floats(-0.1, 0.1), st.floats(0, 0.05), st.integers(1, 200), st.floats(0.001, 0.2))
 @settings(deadline=None)
 def test_equivalence_p_and_interval_agree(estimate, se, df, alpha):
-    result = equivalence_test(t_interval(estimate, se, df, 0.95), 0.03, alpha)
+    least = least_variation([1] * (df + 1), 0.03) if df % 2 else None
+    result = equivalence_test(t_interval(estimate, se, df, 0.95), 0.03, alpha, least)
     inside = result.low > -0.03 and result.high < 0.03
     clear = min(abs(result.low + 0.03), abs(result.high - 0.03)) > 1e-9
     assert not clear or inside == (result.p_value < alpha)
 
 
 def test_equivalence_without_variance_or_groups():
-    assert equivalence_test(t_interval(0.0, 0.0, 9, 0.95), 0.03, 0.05).p_value == 0.0
-    assert equivalence_test(t_interval(0.03, 0.0, 9, 0.95), 0.03, 0.05).p_value == 1.0
+    unseen = equivalence_test(t_interval(0.0, 0.0, 9, 0.95), 0.03, 0.05)
+    assert unseen.p_value == 1.0
+    assert np.isnan([unseen.low, unseen.high]).all()
+    assert np.isnan(equivalence_test(t_interval(0.0, np.nan, 0, 0.95), 0.03, 0.05, least_variation([1], 0.03)).p_value)
     assert np.isnan(equivalence_test(t_interval(0.0, np.nan, 0, 0.95), 0.03, 0.05).p_value)
     with pytest.raises(ValueError, match="margin"):
         equivalence_test(t_interval(0.0, 0.1, 9, 0.95), 0.0, 0.05)
+
+
+def test_least_variation_is_that_of_one_sided_discordance():
+    # d = -1 with chance 0.03, else 0, in groups that differ as one: its variance by its definition.
+    sizes = np.array([5, 1, 3, 3])
+    moments = [sum(p * (-n) ** k for p, n in ((0.03, size), (0.97, 0))) for size in sizes for k in (1, 2)]
+    variance = sum(second - first**2 for first, second in zip(moments[::2], moments[1::2], strict=True)) / 12**2
+    least = least_variation(sizes, 0.03)
+    assert least.se == pytest.approx(np.sqrt(variance))
+    assert least.half_step == pytest.approx(44 / 144 / 2)
+    single = least_variation([1] * 200, 0.03)
+    assert (single.se, single.half_step) == pytest.approx((np.sqrt(0.03 * 0.97 / 200), 1 / 400))
+    percent = least_variation([1] * 200, 3.0, span=100.0)
+    assert (percent.se, percent.half_step) == pytest.approx((100 * single.se, 100 * single.half_step))
+    assert least_variation([1] * 9, 1.5).se == 0.0
+    for bad in (([], 0.03), ([0, 1], 0.03), ([1], 0.0)):
+        with pytest.raises(ValueError, match="must be"):
+            least_variation(*bad)
+
+
+def found_equivalent(d, index, margin, alpha, *, floored=True):
+    sizes = np.bincount(index)
+    interval = cluster_t_interval(d, index, 0.95)
+    if not floored and interval.se == 0:
+        return abs(interval.estimate) < margin
+    return equivalence_test(interval, margin, alpha, least_variation(sizes, margin) if floored else None).p_value <= alpha
+
+
+@pytest.mark.parametrize("margin", [0.02, 0.03, 0.1])
+@pytest.mark.parametrize("n", [15, 50, 66, 91, 99, 135, 200, 270, 500])
+def test_equivalence_error_of_single_samples_exactly(n, margin):
+    # k of n differ, all in one direction; the sum over the binomial distribution is the error, without Monte Carlo.
+    ks = np.arange(int(n * margin) + 1)
+    verdicts = [found_equivalent(-(np.arange(n) < k).astype(float), np.arange(n), margin, 0.05) for k in ks]
+    assert stats.binom.pmf(ks, n, margin)[verdicts].sum() <= 0.05
+
+
+def drawn_at_the_margin(case, margin, rng):
+    """Right-or-wrong differences whose true mean is -margin, and their groups."""
+    if case != "clusters":
+        other = 0.005 if case[1] else 0.0  # discordance in the other direction
+        return rng.choice([-1.0, 1.0, 0.0], size=case[0], p=[margin + other, other, 1 - margin - 2 * other]), np.arange(case[0])
+    index = np.repeat(np.arange(40), 5)
+    whole = -(rng.random(40) < margin).astype(float)[index]
+    alone = -(rng.random(200) < margin).astype(float)
+    return np.where((rng.random(40) < 0.8)[index], whole, alone), index
+
+
+@pytest.mark.parametrize(
+    ("case", "margin", "error_without"),
+    [((15, False), 0.03, 0.5), ((50, False), 0.03, 0.15), ((200, False), 0.03, 0.1), ((200, True), 0.03, 0.08),
+     ("clusters", 0.03, 0.25), ("clusters", 0.1, 0.05), ("clusters", 0.2, 0.04)],
+)  # fmt: skip
+def test_equivalence_errs_no_more_often_than_it_says(case, margin, error_without):
+    n_trials, rng = 1500, np.random.default_rng(12)
+    floored, plain = [], []
+    for _ in range(n_trials):
+        d, index = drawn_at_the_margin(case, margin, rng)
+        floored.append(found_equivalent(d, index, margin, 0.05))
+        plain.append(found_equivalent(d, index, margin, 0.05, floored=False))
+    assert np.mean(floored) <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / n_trials)
+    assert np.mean(plain) > error_without  # else the test could not tell the two apart
+
+
+def test_equivalence_of_equal_models_is_found_in_large_samples():
+    rng = np.random.default_rng(13)
+    verdicts = []
+    for _ in range(100):
+        d = rng.choice([-1.0, 1.0, 0.0], size=1500, p=[0.04, 0.04, 0.92])
+        verdicts.append(found_equivalent(d, np.arange(1500), 0.03, 0.05))
+    assert np.mean(verdicts) > 0.95
+    assert not found_equivalent(np.zeros(99), np.arange(99), 0.03, 0.05)
+    assert found_equivalent(np.zeros(130), np.arange(130), 0.03, 0.05)
+
+
+def test_a_plan_does_not_promise_equivalence_that_no_data_can_show():
+    rare = Assumptions(discordance=0.0001, icc=0.0)
+    reach = {n: attainable(n, n, alpha=0.05, margin=0.03, assumptions=rare).equivalent_reachable for n in (50, 99, 130, 400)}
+    assert reach == {n: found_equivalent(np.zeros(n), np.arange(n), 0.03, 0.05) for n in reach}
+    assert not attainable(1000, 50, alpha=0.05, margin=0.03, assumptions=rare).equivalent_reachable
 
 
 def test_bootstrap_of_single_samples_is_that_of_scipy():
@@ -225,3 +311,24 @@ def test_holm_is_that_of_statsmodels(p_values):
 def test_holm_refuses_what_is_no_probability():
     with pytest.raises(ValueError, match="p-values"):
         holm([0.5, np.nan])
+
+
+@given(st.lists(st.floats(0, 1), max_size=8), st.integers(0, 6))
+@settings(max_examples=12, deadline=None)
+def test_tests_that_are_absent_from_the_family_count_as_one(p_values, n_absent):
+    expected = holm([*p_values, *[1.0] * n_absent])[: len(p_values)]
+    assert holm(p_values, len(p_values) + n_absent).tolist() == pytest.approx(expected.tolist())
+    if p_values:
+        with pytest.raises(ValueError, match="in a family of"):
+            holm(p_values, len(p_values) - 1)
+
+
+def test_what_the_number_of_resamples_can_reach():
+    clear = sign_flip_p(np.ones(60), np.arange(60), 999, 0).p_value
+    assert clear == smallest_attainable_p(999) == 0.001
+    assert holm([clear], 50)[0] <= 0.05 < holm([clear], 51)[0]
+    assert [reachable(n, 999, 0.05, "holm") for n in (0, 1, 50, 51)] == [True, True, True, False]
+    assert reachable(51, 999, 0.05, "none")
+    assert not reachable(1, 10, 0.05, "none")
+    with pytest.raises(ValueError, match="n_resamples"):
+        smallest_attainable_p(0)

@@ -68,7 +68,10 @@ def test_columns_are_those_of_the_contract_in_its_order():
         ((60, 10, 10, 70), 0.03, "inconclusive", False),
         ((400, 10, 10, 580), 0.03, "equivalent", True),
         ((900, 40, 10, 1050), 0.05, "a_better", True),
-        ((10, 0, 0, 5), 0.03, "equivalent", True),
+        ((10, 0, 0, 5), 0.03, "inconclusive", False),
+        ((60, 0, 0, 39), 0.03, "inconclusive", False),
+        ((90, 0, 0, 40), 0.03, "equivalent", True),
+        ((100, 0, 6, 94), 0.03, "b_better", False),
     ],
 )
 def test_planted_verdicts(counts, margin, verdict, within):
@@ -86,7 +89,10 @@ def test_numbers_are_those_of_the_paired_t_interval_and_of_mcnemar():
     assert (row["difference"], row["ci_low"], row["ci_high"]) == pytest.approx((5 / 60, expected.low, expected.high))
     assert (row["mean_a"], row["mean_b"]) == pytest.approx((39 / 60, 34 / 60))
     inner = stats.ttest_1samp(d, 0).confidence_interval(0.90)
-    assert (row["equivalence_low"], row["equivalence_high"]) == pytest.approx((inner.low, inner.high))
+    step = 1 / 120  # half a sample: right or wrong answers move in steps
+    assert (row["equivalence_low"], row["equivalence_high"]) == pytest.approx((inner.low - step, inner.high + step))
+    text = first(scores.assign(metric="rougeL"), replace(DESIGN, primary_metric={"t": "rougeL"}))
+    assert (text["equivalence_low"], text["equivalence_high"]) == pytest.approx((inner.low, inner.high))
     exact = mcnemar([[30, 9], [4, 17]], exact=True).pvalue
     assert row["p_mcnemar"] == pytest.approx(exact)
     assert row["p_value"] == pytest.approx(exact)  # 13 samples differ: all 2^13 sign vectors
@@ -104,21 +110,32 @@ def test_mcnemar_is_left_out_where_groups_hold_several_samples():
     assert (row["n_samples"], row["n_groups"]) == (40, 20)
 
 
-def test_the_same_answers_are_equivalent():
-    rng = np.random.default_rng(1)
-    values = rng.integers(0, 2, 50)
-    for metric in ("accuracy", "macro_f1"):
-        design = replace(DESIGN, primary_metric={"t": metric})
+@pytest.mark.parametrize("metric", ["accuracy", "macro_f1", "rougeL"])
+def test_the_same_answers_are_equivalent_if_they_are_many(metric):
+    design = replace(DESIGN, primary_metric={"t": metric})
+    for n, verdict in ((50, "inconclusive"), (200, "equivalent")):
+        values = np.random.default_rng(1).integers(0, 2, n)
         row = first(pd.concat([cell(m, values, metric=metric) for m in "ab"]), design)
         assert [row["difference"], row["ci_low"], row["ci_high"], row["p_value"]] == [0, 0, 0, 1]
-        assert row["verdict"] == "equivalent"
+        assert row["verdict"] == verdict
+        half = stats.t.ppf(0.95, n - 1) * np.sqrt(0.03 * 0.97 / n) + 1 / (2 * n)
+        assert [row["equivalence_low"], row["equivalence_high"]] == pytest.approx([-half, half])
+        # The same answers to the same number of samples in ten groups say less.
+        groups = [f"g{i % 10}" for i in range(n)]
+        assert first(pd.concat([cell(m, values, metric=metric, groups=groups) for m in "ab"]), design)["verdict"] == "inconclusive"
+
+
+def test_text_metrics_keep_the_plain_t_test_where_they_vary():
+    values = np.random.default_rng(1).random(60)
+    scores = pd.concat([cell("a", values, metric="rougeL"), cell("b", values + np.tile([0.001, -0.001], 30), metric="rougeL")])
+    assert first(scores, replace(DESIGN, primary_metric={"t": "rougeL"}))["verdict"] == "equivalent"
 
 
 def test_rounding_of_averages_is_no_difference():
     # The same three replicates in another order: their means differ in the last bit in every sample.
     frames = []
     for model, draws in (("a", (0.1, 0.2, 0.3)), ("b", (0.3, 0.2, 0.1))):
-        frames.extend(cell(model, [draw] * 40, metric="rougeL").assign(replicate=k) for k, draw in enumerate(draws))
+        frames.extend(cell(model, [draw] * 140, metric="rougeL").assign(replicate=k) for k, draw in enumerate(draws))
     assert (0.1 + 0.2) + 0.3 != (0.3 + 0.2) + 0.1
     row = first(pd.concat(frames), replace(DESIGN, primary_metric={"t": "rougeL"}))
     assert (row["difference"], row["p_value"], row["verdict"]) == (0.0, 1.0, "equivalent")
@@ -142,6 +159,40 @@ def test_what_is_not_established_has_no_numbers(blocked, note):
     assert row[list(numbers)].isna().all()
 
 
+@pytest.mark.parametrize("metric", ["accuracy", "macro_f1"])
+def test_a_side_that_nobody_could_read_is_never_called_the_same(metric):
+    n = 200
+    design = replace(DESIGN, primary_metric={"t": metric})
+    silent = {model: cell(model, [0] * n, metric=metric, status=["unparsed"] * n) for model in "ab"}
+    both = first(pd.concat(silent.values()), design)
+    assert (both["verdict"], both["status_note"]) == ("not_established", "no answer of a and b could be read")
+    assert (both["difference"], both["mean_b"], both["n_b_missing"]) == (0, 0, n)
+    assert pd.isna(both["within_margin"])
+    wrong = first(pd.concat([silent["a"], cell("b", [0] * n, metric=metric)]), design)
+    assert (wrong["verdict"], wrong["status_note"]) == ("not_established", "no answer of a could be read")
+    read = cell("a", [0] * n, metric=metric, status=["scored"] + ["unparsed"] * (n - 1))
+    assert first(pd.concat([read, cell("b", [0] * n, metric=metric)]), design)["verdict"] == "equivalent"
+    # The pre-stated rule counts silence as wrong: a difference stands, though never as one within the margin.
+    worse = first(pd.concat([cell("a", [1] * n, metric=metric), silent["b"]]), replace(design, margin=0.9))
+    assert (worse["verdict"], worse["status_note"], worse["within_margin"]) == ("a_better", "", False)
+    dropped = first(pd.concat([silent["a"], cell("b", [1] * n, metric=metric)]), replace(design, missing="drop"))
+    assert (dropped["verdict"], dropped["n_samples"]) == ("not_established", 0)
+    assert dropped["status_note"] == "no answers left: 200 of a and 0 of b were missing"
+
+
+def test_a_comparison_that_was_refused_throughout_says_so():
+    row = first(pd.concat([cell("a", [0] * 20, status=["refused"] * 20), cell("b", [1] * 20)]))
+    assert (row["verdict"], row["status_note"]) == ("not_established", "no answers left: every sample was refused or excluded")
+
+
+def test_an_exclusion_counts_though_nobody_was_asked():
+    gone = tuple(Exclusion(task=task, sample_id=s, reason="key is wrong") for task, s in (("t", "x1"), ("t", "x2"), ("u", "x3")))
+    row = first(table(10, 5, 5, 10), replace(DESIGN, exclude=(*gone, Exclusion(task="t", sample_id="q00003", reason="key is wrong"))))
+    assert (row["n_samples"], row["n_excluded"]) == (29, 3)
+    none = first(table(10, 5, 5, 10), replace(DESIGN, primary_metric={"u": "accuracy"}, exclude=gone))
+    assert (none["n_samples"], none["n_excluded"]) == (0, 1)
+
+
 def test_an_exclusion_by_name_mends_a_failure_for_both():
     scores = pd.concat([cell("a", [1] * 40), cell("b", [0] * 40, status=["failed"] + ["scored"] * 39)])
     row = first(scores, replace(DESIGN, exclude=(Exclusion(task="t", sample_id="q00000", reason="engine fault"),)))
@@ -160,7 +211,7 @@ def test_the_missing_rule_decides_what_silence_costs():
     scores = pd.concat([cell("a", [1] * 40), silent])
     wrong, dropped = first(scores), first(scores, replace(DESIGN, missing="drop"))
     assert (wrong["verdict"], wrong["difference"], wrong["n_b_missing"], wrong["n_a_missing"]) == ("a_better", 0.5, 20, 0)
-    assert (dropped["verdict"], dropped["difference"], dropped["n_samples"], dropped["n_excluded"]) == ("equivalent", 0.0, 20, 20)
+    assert (dropped["verdict"], dropped["difference"], dropped["n_samples"], dropped["n_excluded"]) == ("inconclusive", 0.0, 20, 20)
     assert dropped["n_b_missing"] == 20
 
 
@@ -227,14 +278,22 @@ def test_correction_can_change_a_verdict():
     assert compare_frames(scores, replace(design, correction="none"))["verdict"].tolist() == ["a_better"] * 2
 
 
-def test_what_cannot_be_tested_is_not_in_the_family():
+def test_the_family_does_not_shrink():
     frames, design = several_tasks()
     scores = pd.concat(frames)
     whole = compare_frames(scores, design)
     part = compare_frames(scores[~((scores["task"] == "t0") & (scores["model"] == "c"))], design)
     assert part["verdict"].eq("not_established").sum() == 1
     rest = part[part["verdict"] != "not_established"]
-    assert rest["p_adjusted"].tolist() == pytest.approx(multipletests(rest["p_value"], method="holm")[1])
+    for raw, adjusted in (("p_value", "p_adjusted"), ("p_equivalence", "p_equivalence_adjusted")):
+        assert rest[adjusted].tolist() == pytest.approx(multipletests([*rest[raw], 1.0], method="holm")[1][:-1])
+    narrowed = replace(design, primary_metric={"t1": "accuracy"}, pairs=(("a", "b"),), n_family=8)
+    row = compare_frames(scores[(scores["task"] == "t1") & (scores["model"] != "c")], narrowed).iloc[0]
+    assert (row["p_adjusted"], row["p_equivalence_adjusted"]) == (min(1, 8 * row["p_value"]), min(1, 8 * row["p_equivalence"]))
+    assert row["p_value"] < row["p_adjusted"]
+    assert compare_frames(scores, replace(design, n_family=8)).equals(whole)
+    with pytest.raises(ValueError, match="8 comparisons in a family of 7"):
+        compare_frames(scores, replace(design, n_family=7))
     kept = whole[~((whole["task"] == "t0") & (whole["model_b"] == "c"))]
     assert rest["p_value"].tolist() == kept["p_value"].tolist()  # every comparison has a seed of its own
 

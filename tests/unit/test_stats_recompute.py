@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from evalsuite.stats.compare import AnalysisDesign, compare_frames
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "recompute_comparisons.py"
 MODELS = {"clinical": 0.75, "base": 0.6, "instruct": 0.45}
 PAIRS = (("clinical", "base"), ("clinical", "instruct"))
-TASKS = {"choices": "accuracy", "labels": "macro_f1", "broken": "accuracy", "summary": "rougeL", "small": "accuracy"}
+TASKS = {"choices": "accuracy", "labels": "macro_f1", "broken": "accuracy", "summary": "rougeL", "small": "accuracy", "mute": "accuracy"}
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +41,7 @@ def answers(task, perturbation, n_variants, rng):
             answer = int(targets[sample] if rng.random() < skill else rng.integers(0, 3))
             status = str(rng.choice(["scored", "unparsed", "truncated", "refused"], p=[0.9, 0.04, 0.03, 0.03]))
             status = "failed" if task == "broken" and model == "base" and sample == 5 else status
+            status = "unparsed" if task == "mute" and model != "instruct" else status
             value = round(float(rng.beta(8 * skill, 4)), 6) if task == "summary" else float(answer == targets[sample])
             row = {
                 "task": task, "model": model, "strategy": "zero_shot", "perturbation": perturbation, "variant": variant,
@@ -62,14 +64,15 @@ def finished(request, tmp_path_factory):
     design = AnalysisDesign(
         study="s", pairs=PAIRS, primary_strategy="zero_shot", primary_perturbation="none", primary_metric=TASKS, metrics=METRICS,
         alpha=0.05, margin=0.1, missing=request.param, n_resamples=3000, seed=1, tags=tags,
-        exclude=(Exclusion(task="choices", sample_id="choices-3", reason="key is wrong"),),
+        exclude=tuple(Exclusion(task="choices", sample_id=sample, reason="key is wrong") for sample in ("choices-3", "never-asked")),
     )  # fmt: skip
     out = tmp_path_factory.mktemp("out")
     scores.to_parquet(out / "scores.parquet")
     compare_frames(scores, design).to_csv(out / "comparisons.csv", index=False, lineterminator="\n")
     study = {
         "study": "s", "pairs": [list(pair) for pair in PAIRS], "tasks": [{"name": n, "metric": m} for n, m in TASKS.items()],
-        "strategies": [{"name": "zero_shot"}], "exclude": [{"task": "choices", "sample_id": "choices-3", "reason": "key is wrong"}],
+        "strategies": [{"name": "zero_shot"}],
+        "exclude": [{"task": "choices", "sample_id": sample, "reason": "key is wrong"} for sample in ("choices-3", "never-asked")],
         "analysis": {
             "primary": {"strategy": None, "perturbation": "none"}, "alpha": 0.05, "margin": 0.1, "correction": "holm",
             "missing": request.param, "n_resamples": 3000,
@@ -81,12 +84,61 @@ def finished(request, tmp_path_factory):
 
 def test_every_row_is_confirmed(script, finished, capsys):
     assert script.main([str(finished)]) == 0, capsys.readouterr().out
-    frame = pd.read_csv(finished / "comparisons.csv")
+    frame = pd.read_csv(finished / "comparisons.csv", keep_default_na=False, na_values=[""]).fillna({"status_note": ""})
     assert f"{len(frame)} comparisons recomputed, 0 disagreements" in capsys.readouterr().out
     assert set(frame["verdict"]) >= {"a_better", "inconclusive", "not_established"}
     assert (frame["subset"] == "without:doubtful").any()
     assert {"shuffle_choices", "none"} == set(frame["perturbation"])
     assert frame["mean_a"].isna().any()
+    assert frame["status_note"].str.contains("no answer of|no answers left").any()
+
+
+@pytest.mark.parametrize("finished", ["incorrect"], indirect=True)
+def test_a_narrowed_run_is_noted_and_still_pays_for_the_whole_family(script, finished, tmp_path, capsys):
+    design = AnalysisDesign(
+        study="s", pairs=PAIRS[:1], primary_strategy="zero_shot", primary_perturbation="none", primary_metric={"summary": "rougeL"},
+        metrics=METRICS, margin=0.1, n_resamples=3000, seed=1, n_family=len(PAIRS) * len(TASKS),
+    )  # fmt: skip
+    scores = pd.read_parquet(finished / "scores.parquet")
+    narrow = scores[(scores["task"] == "summary") & scores["model"].isin(PAIRS[0])]
+    narrow.to_parquet(tmp_path / "scores.parquet")
+    (tmp_path / "study.yaml").write_bytes((finished / "study.yaml").read_bytes())
+    compare_frames(narrow, design).to_csv(tmp_path / "comparisons.csv", index=False)
+    assert script.main([str(tmp_path)]) == 0, capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert said.count("note: ") == said.count("no row and no answers of both sides") == len(PAIRS) * len(TASKS) - 1
+    compare_frames(narrow, replace(design, n_family=1)).to_csv(tmp_path / "comparisons.csv", index=False)
+    assert script.main([str(tmp_path)]) == 1
+    assert "p_adjusted is printed" in capsys.readouterr().out
+    scores.to_parquet(tmp_path / "scores.parquet")  # answers of both sides, and no row
+    assert script.main([str(tmp_path)]) == 1
+    assert "labels clinical base: no row of the primary cell" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("n", [60, 200])
+def test_the_same_answers_are_recomputed(script, tmp_path, capsys, n):
+    rows = [
+        {"task": task, "model": model, "strategy": "zero_shot", "perturbation": "none", "variant": 0, "replicate": 0,
+         "sample_id": f"q{i}", "group": f"g{i // 2 if i < 20 else i}", "content_hash": str(i), "status": "scored", "metric": metric,
+         "value": float(i % 3 == 0), "answer_index": int(i % 3 == 0), "target": "1", "tags": []}
+        for task, metric in (("right", "accuracy"), ("text", "rougeL"), ("sets", "macro_f1")) for model in PAIRS[0] for i in range(n)
+    ]  # fmt: skip
+    scores = pd.DataFrame(rows)
+    metric_of = {"right": "accuracy", "text": "rougeL", "sets": "macro_f1"}
+    design = AnalysisDesign(
+        study="s", pairs=PAIRS[:1], primary_strategy="zero_shot", primary_perturbation="none", primary_metric=metric_of,
+        metrics=METRICS, margin=0.05, n_resamples=500,
+    )  # fmt: skip
+    scores.to_parquet(tmp_path / "scores.parquet")
+    frame = compare_frames(scores, design)
+    assert set(frame["verdict"]) == {"equivalent" if n == 200 else "inconclusive"}
+    frame.to_csv(tmp_path / "comparisons.csv", index=False)
+    study = {
+        "pairs": [list(PAIRS[0])], "tasks": [{"name": t, "metric": m} for t, m in metric_of.items()], "strategies": [{"name": "zero_shot"}],
+        "analysis": {"primary": {}, "alpha": 0.05, "margin": 0.05, "correction": "holm", "missing": "incorrect", "n_resamples": 500},
+    }  # fmt: skip
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(study), encoding="utf-8")
+    assert script.main([str(tmp_path)]) == 0, capsys.readouterr().out
 
 
 def test_it_imports_nothing_of_the_package(script):

@@ -9,7 +9,15 @@ from scipy import stats
 
 from evalsuite.config import Exclusion
 from evalsuite.metrics import METRICS
-from evalsuite.stats.tables import class_number, class_numbers, estimate_frame, pair_units, sample_means, split_conditions
+from evalsuite.stats.tables import (
+    ESTIMATE_COLUMNS,
+    class_number,
+    class_numbers,
+    estimate_frame,
+    pair_units,
+    sample_means,
+    split_conditions,
+)
 
 NO = frozenset()
 
@@ -79,6 +87,20 @@ def test_failures_leave_no_number_until_excluded_by_name():
     assert (mended["mean"], mended["n_samples"], mended["n_excluded"], mended["n_failed"]) == (2 / 3, 3, 1, 0)
     other_task = estimate(scores, exclude=(Exclusion(task="u", sample_id="q00002", reason="engine fault"),))
     assert not other_task["established"]
+
+
+def test_estimates_of_nothing_have_their_columns():
+    scores = scores_of("a", [1, 0])
+    full = estimate_frame(scores, METRICS, missing="incorrect", exclude=(), level=0.95)
+    for empty in (scores.iloc[:0], scores.iloc[:0].astype(object)):
+        found = estimate_frame(empty, METRICS, missing="incorrect", exclude=(), level=0.95)
+        assert len(found) == 0
+        assert list(found.columns) == list(full.columns) == list(ESTIMATE_COLUMNS)
+
+
+def test_an_exclusion_counts_though_nobody_was_asked():
+    row = estimate(scores_of("a", [1, 0, 1]), exclude=[Exclusion(task="t", sample_id=s, reason="wrong key") for s in ("q00000", "x")])
+    assert (row["n_samples"], row["n_excluded"], row["n_answers"]) == (2, 2, 2)
 
 
 def test_refused_answers_leave_the_mean():

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from evalsuite.errors import UserError
 from evalsuite.store import (
     Identity,
     Store,
@@ -209,3 +210,24 @@ def test_engine_notes_are_kept_by_identity(tmp_path: Path) -> None:
     note_engine(tmp_path, IDENTITY, {"device": "cpu"})
     note_engine(tmp_path, dataclasses.replace(IDENTITY, dtype="float32"), {"device": "gpu"})
     assert engine_notes(tmp_path, IDENTITY) == [{"device": "cpu"}]
+
+
+def test_a_store_of_many_journals_holds_few_files_open(tmp_path: Path) -> None:
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    for number in range(200):
+        with Store(tmp_path) as store:
+            store.put(f"k{number}", dataclasses.replace(RESPONSE, text=str(number)))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (150, hard))
+    try:
+        with Store(tmp_path) as store:
+            assert all(store.get(f"k{number}") == dataclasses.replace(RESPONSE, text=str(number)) for number in range(200))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_a_file_is_no_store(tmp_path: Path) -> None:
+    (tmp_path / "x").write_text("")
+    with pytest.raises(UserError, match="the store is a folder"):
+        Store(tmp_path / "x")

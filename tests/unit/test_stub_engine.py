@@ -12,7 +12,7 @@ import pytest
 
 from evalsuite import bytetext
 from evalsuite.bytetext import BOS, EOS, decode, encode
-from evalsuite.engines import open_engine
+from evalsuite.engines import check_settings, kinds_of, open_engine
 from evalsuite.engines.base import EngineSettings
 from evalsuite.engines.stub import StubEngine, find_right, load, read_path, request_id
 from evalsuite.errors import UserError
@@ -101,6 +101,9 @@ def test_text_survives_the_bytes() -> None:
         ("stub:fails?transient=perhaps", "true or false"),
         ("stub:first?delay_s=-1", "0 or more"),
         ("stub:first?kinds=next,rank", "some of"),
+        ("stub:uniform?seed=x", "a whole number"),
+        ("stub:first?log=", "in a folder that is there"),
+        ("stub:first?log=/nowhere/log", "in a folder that is there"),
         ("stub:key", "key needs one"),
         ("stub:key?sheet=/nowhere/sheet.json", "JSON object"),
     ],
@@ -110,6 +113,9 @@ def test_faults_of_a_path_are_one_line(path: str, said: str) -> None:
         load(path, EngineSettings(name="stub"))
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
+    assert check_settings(path, EngineSettings(name="stub")) == caught.value.faults
+    with pytest.raises(UserError):
+        kinds_of("stub", path)
 
 
 @pytest.mark.parametrize("text", ["[1]", '{"q": 1}', '{"": "a"}', "{"])
@@ -120,18 +126,23 @@ def test_a_sheet_that_is_none(tmp_path: Path, text: str) -> None:
 
 
 def test_options_belong_into_the_path() -> None:
-    with pytest.raises(UserError, match="part of its path"):
-        load("stub:first", EngineSettings(name="stub", options={"seed": 1}))
+    wrong = EngineSettings(name="stub", options={"batch": 3, "seed": 1})
+    with pytest.raises(UserError, match="part of its path") as caught:
+        load("stub:first", wrong)
+    assert [(fault.key, fault.value) for fault in caught.value.faults] == [("batch", "3"), ("seed", "1")]
+    assert check_settings("stub:first", wrong) == caught.value.faults
+    assert len(check_settings("stub:kye", wrong)) == 3
 
 
 def test_settings_and_kinds() -> None:
     with open_engine("stub:first?kinds=next,embed", EngineSettings(name="stub", max_model_len=10)) as engine:
-        assert engine.kinds == {"next", "embed"}
+        assert engine.kinds == kinds_of("stub", "stub:first?kinds=next,embed") == {"next", "embed"}
         assert engine.info.n_context_tokens == 10
         assert engine.info.versions == {"stub": "1"}
         outcomes = [outcome for _, outcome in engine.run([letters("x"), generate("x"), letters("x" * 10)])]
     assert isinstance(outcomes[0], Response)
-    assert [outcome.reason for outcome in outcomes[1:] if isinstance(outcome, Failure)] == ["unsupported", "too_long"]
+    refused = [(outcome.reason, outcome.transient) for outcome in outcomes[1:] if isinstance(outcome, Failure)]
+    assert refused == [("unsupported", True), ("too_long", True)]
 
 
 # ----------------------------------------------------------------------------------------------------------- behaviours

@@ -105,6 +105,19 @@ def test_dataclasses_work_in_plugins(elsewhere: Path) -> None:
         ("TASKS = ('medqa',)\n", "", "TASKS = tuple"),
         ("TASKS = {}\n", "", "TASKS = dict"),
         (OWN.format(name="Bad Name", note="n"), "", "Bad Name.name = Bad Name: lower-case"),
+        (OWN.format(name="ward", note="n").replace("description", "groups"), ":3", "no option groups; did you mean group?"),
+        (OWN.format(name="ward", note="n").replace("description", "answers"), ":3", "no option answers; did you mean answer?"),
+        (OWN.format(name="w", note="number").replace("description", "answer_kind"), ":3", "no answer_kind 'number'; known: index0"),
+        (OWN.format(name="w", note="leter").replace("description", "answer_kind"), ":3", "did you mean letter?"),
+        (OWN.format(name="w", note="yes").replace("description", "labels"), ":3", "labels is one text; a list of texts"),
+        (OWN.format(name="w", note="rougeL").replace("description", "metric"), "", "w.metrics = rougeL: scores text tasks"),
+        (OWN.format(name="w", note="acuracy").replace("description", "metric"), "", "w.metrics = acuracy: did you mean accuracy?"),
+        (
+            OWN.format(name="w", note="n").replace("choice_", "text_").replace("description", "labels"),
+            ":3",
+            "text_task has no option labels",
+        ),
+        (OWN.format(name="w", note="n").replace("choice_", "text_").replace("description", "choices"), ":3", "no option choices"),
     ],
 )
 def test_broken_plugins_are_faults(elsewhere: Path, source: str, line: str, said: str) -> None:
@@ -167,6 +180,10 @@ def test_a_good_card_has_no_faults() -> None:
         ({"exemplar_splits": {"exemplars": "exemplars"}}, "exemplar_split"),
         ({"metric": "f1"}, "metric"),
         ({"metrics": ("accuracy", "accuracy")}, "metric"),
+        ({"metrics": ("accuracy", "f1")}, "metrics"),
+        ({"metrics": ("accuracy", "rougeL")}, "metrics"),
+        ({"kind": "labels", "metrics": ("accuracy", "exact_match")}, "metrics"),
+        ({"kind": "text"}, "metrics"),
         ({"language": "xx", "wording": None}, "language"),
         ({"chance": 25.0}, "chance"),
         ({"splits": {"test": Split(n_rows=0), "exemplars": Split(n_rows=1)}}, "splits.test"),
@@ -180,6 +197,16 @@ def test_wrong_cards_are_faults(changed: dict[str, Any], key: str) -> None:
     wrong = card(**changed)
     found = check_card(Task(card=wrong, to_sample=choice_task(name="x", file="y").to_sample))
     assert [fault.key for fault in found] == [f"{wrong.name}.{key}"]
+
+
+def test_metrics_that_fit_are_no_faults() -> None:
+    for kind, names in (
+        ("choice", ("accuracy", "accuracy_strict")),
+        ("labels", ("macro_f1", "accuracy")),
+        ("text", ("rougeL", "exact_match")),
+    ):
+        good = card(kind=kind, metric=names[0], metrics=names)
+        assert check_card(Task(card=good, to_sample=choice_task(name="x", file="y").to_sample)) == ()
 
 
 def test_pool_split() -> None:
@@ -218,8 +245,37 @@ TASKS = (
     assert lay_out(first, "letters", task.card.wording).user == "Question: Is it é?\nA. yes\nB. no\nAnswer:"
     assert task.card.restricted
     (folder / "quiz.csv").write_text("nr,patient,stem,a,b,c,key\n7,p1,Is it?,yes,no,,B\n8,p1,Which?,one,two,three,D\n", encoding="utf-8")
-    with pytest.raises(UserError, match=r"quiz\.csv:3: row: the plugin of ward_quiz refuses it"):
+    with pytest.raises(UserError, match=r"quiz\.csv:3: row: the plugin of ward_quiz refuses it: the answer lies outside its 3 choices$"):
         load_split(task, "test", {})
+    (folder / "quiz.csv").write_text("nr,patient,stem,a,b,c,key\n7,,Is it?,yes,no,,B\n,p1,Which?,one,two,three,A\n", encoding="utf-8")
+    with pytest.raises(UserError) as caught:
+        load_split(task, "test", {})
+    lines = [str(fault).removeprefix(f"{folder / 'quiz.csv'}") for fault in caught.value.faults]
+    assert lines == [
+        ":2: row: the plugin of ward_quiz refuses it: group is empty (column patient)",
+        ":3: row: the plugin of ward_quiz refuses it: id is empty (column nr)",
+    ]
+
+
+@pytest.mark.parametrize("held", ["null", "NaN", '""', '" "'])
+@pytest.mark.parametrize("what", ["group", "id"])
+def test_rows_without_group_or_id_are_faults_not_one_group(tmp_path: Path, what: str, held: str) -> None:
+    options: Any = {what: "p"}
+    task = replace(text_task(name="t", file="f.jsonl", **options), folder=tmp_path)
+    rows = ['{"question": "q", "answer": "a", "p": 1}', f'{{"question": "Mrs Miller", "answer": "a", "p": {held}}}']
+    (tmp_path / "f.jsonl").write_text("\n".join(rows), encoding="utf-8")
+    with pytest.raises(UserError) as caught:
+        load_split(task, "test", {})
+    assert str(caught.value) == f"{tmp_path / 'f.jsonl'}:2: row: the plugin of t refuses it: {what} is empty (column p)"
+
+
+def test_an_unknown_option_is_refused_at_once() -> None:
+    wrong: Any = {"groups": "patient"}
+    with pytest.raises(TypeError, match="did you mean group"):
+        choice_task(name="t", file="f.csv", **wrong)
+    with pytest.raises(TypeError, match="did you mean group"):
+        text_task(name="t", file="f.csv", **wrong)
+    assert choice_task(name="t", file="f.csv", group="patient").card.name == "t"
 
 
 @pytest.mark.parametrize("kind", ["letter", "index0", "index1", "text"])

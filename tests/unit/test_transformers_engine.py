@@ -18,7 +18,7 @@ import transformers
 from safetensors.torch import load_file, save_file
 
 from evalsuite.bytetext import BOS, EOS, encode
-from evalsuite.engines import open_engine
+from evalsuite.engines import check_settings, open_engine
 from evalsuite.engines import transformers as module
 from evalsuite.engines._decoding import draw
 from evalsuite.engines.base import EngineSettings
@@ -191,6 +191,7 @@ def test_no_context_length(tmp_path: Path) -> None:
     [
         ({"dtype": "float31"}, "did you mean float32"),
         ({"device": "tpu"}, "auto, cpu, cuda or cuda:N"),
+        ({"device": "cuda:x"}, "auto, cpu, cuda or cuda:N"),
         ({"device": "cuda:99"}, "CUDA devices"),
         ({"tensor_parallel": 2}, "one device"),
         ({"max_model_len": 0}, "1 or more"),
@@ -202,6 +203,17 @@ def test_no_context_length(tmp_path: Path) -> None:
 )
 def test_settings_that_cannot_be_obeyed(folder: Path, changes: dict[str, Any], said: str) -> None:
     assert said in refused(folder, **changes)
+    # All but the quantisation, which stands in a file that transformers reads, is seen before anything is loaded.
+    before = check_settings(str(folder), settings(**changes))
+    assert [said in str(fault) for fault in before] == ([] if "quantisation" in changes else [True])
+
+
+def test_all_wrong_settings_are_told_at_once(folder: Path) -> None:
+    wrong = settings(dtype="float31", tensor_parallel=2, options={"batchtokens": 5, "batch_tokens": "none"})
+    assert [fault.key for fault in check_settings(str(folder), wrong)] == ["batchtokens", "batch_tokens", "tensor_parallel", "dtype"]
+    with pytest.raises(UserError) as caught:
+        load(str(folder), wrong)
+    assert caught.value.faults == check_settings(str(folder), wrong)
 
 
 def test_loading_says_nothing_and_calls_nobody(folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
@@ -235,7 +247,7 @@ def test_dtype_and_context(folder: Path) -> None:
     assert (engine.info.dtype, engine.info.n_context_tokens) == ("bfloat16", 16)
     (outcome,) = ask(engine, next_token("x" * 16))
     assert isinstance(outcome, Failure)
-    assert outcome.reason == "too_long"
+    assert (outcome.reason, outcome.transient) == ("too_long", True)
     assert load(str(folder), settings(max_model_len=10_000)).info.n_context_tokens == N_CONTEXT_TOKENS
 
 
@@ -513,5 +525,5 @@ def test_a_generation_across_the_change_of_rotary_factors_is_refused(tmp_path: P
     below, across, beyond = ask(engine, generate("x" * 19, 20), generate("x" * 20, 20), generate("x" * 40, 20))
     assert isinstance(below, Response)
     assert isinstance(across, Failure)
-    assert (across.reason, across.transient) == ("unsupported", False)
+    assert (across.reason, across.transient) == ("unsupported", True)
     assert isinstance(beyond, Response)
