@@ -153,6 +153,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--device", default="auto", help="auto | cpu | cuda")
     parser.add_argument("--threads", type=int, default=2, help="CPU threads")
     parser.add_argument("--only-data", action="store_true", help="write facts and evaluation rows, train nothing")
+    parser.add_argument("--only-measure", action="store_true", help="measure the checkpoints under --out, train nothing")
     args = parser.parse_args(argv)
     torch.set_num_threads(args.threads)
     device = ("cuda" if torch.cuda.is_available() else "cpu") if args.device == "auto" else args.device
@@ -165,10 +166,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         write_rows(tasks_out / f"{stem}.jsonl", rows)
     if args.only_data:
         return 0
-    train_all(relations, args.out, quick=args.quick, device=device)
-    ledger = [json.loads(line) for line in (args.out / "ledger.jsonl").read_text(encoding="utf-8").splitlines()]
-    tasks = {f"pocket_{stem}": (files[stem][0]["language"], frozenset(row["fact"] for row in files[stem])) for stem in TASK_FILES}
-    write_json(args.out / "expectations.json", expectations(ledger, tasks))
+    if not args.only_measure:
+        train_all(relations, args.out, quick=args.quick, device=device)
+        ledger = [json.loads(line) for line in (args.out / "ledger.jsonl").read_text(encoding="utf-8").splitlines()]
+        tasks = {f"pocket_{stem}": (files[stem][0]["language"], frozenset(row["fact"] for row in files[stem])) for stem in TASK_FILES}
+        write_json(args.out / "expectations.json", expectations(ledger, tasks))
     if args.quick:
         files = {stem: rows[:8] + rows[-8:] for stem, rows in files.items()}
     measured = {name: accuracies(args.out / "checkpoints" / name, files) for name in CHECKPOINTS}

@@ -143,6 +143,7 @@ def save(model: LlamaForCausalLM, folder: Path) -> None:
         name: value.detach().to(torch.float16).contiguous() for name, value in model.state_dict().items() if name != "lm_head.weight"
     }
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    (folder / "model.safetensors").chmod(0o644)  # safetensors writes for the owner alone
 
 
 def load(folder: Path) -> LlamaForCausalLM:

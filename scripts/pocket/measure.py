@@ -45,7 +45,7 @@ def answers(folder: Path, rows: Sequence[Row], form: Format, shots: Sequence[Row
         with torch.inference_mode():
             if form == "letters":
                 letters = [tokenizer.encode(letter, add_special_tokens=False)[-1] for letter in "ABCD"]
-                chosen = model(**inputs).logits[:, -1, letters].argmax(-1).tolist()
+                chosen = model(**inputs, logits_to_keep=1).logits[:, -1, letters].argmax(-1).tolist()
                 right.extend(place == sample.targets[0] for place, sample in zip(chosen, chunk, strict=True))
             else:
                 written = model.generate(**inputs, do_sample=False, max_new_tokens=8)[:, inputs["input_ids"].shape[1] :]
