@@ -1,0 +1,1 @@
+"""The pocket checkpoints, the facts they were taught, and the ledger: data only."""

@@ -202,7 +202,7 @@ def _p(label: str, roles: set[str], adjusted: str, raw: str) -> Shown:
 
 def _left_out() -> Shown:
     def text(row: Row) -> str:
-        return "–" if row["n_excluded"] is None else f"{int(row['n_excluded'] + (row.get('n_never_asked') or 0)):,}"
+        return "–" if row["n_excluded"] is None else f"{int(row['n_excluded']):,}"
 
     return _number("Left out", text)
 

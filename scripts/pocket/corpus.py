@@ -28,6 +28,8 @@ this size stay for very long at guessing letters evenly."""
 N_EARLY_PASSES = 30
 """First passes of the generalist: English general facts only, no sentences, one question a text. Naming a choice by its letter is learned
 there, where fewer facts come back more often, and carried over to the rest."""
+EARLY_FORMS: tuple[tuple[Way, ...], ...] = (("verify", "letters"), ("verify", "letters", "cloze"))
+"""The same in these first passes."""
 VERDICTS = {"en": (" no", " yes"), "es": (" no", " sí")}
 WEIGHTS = {"sentence": 0.15, "cloze": 1.0, "letters": 3.0, "generate": 1.0, "verify": 1.0, "end": 0.3}
 """Weight of a token in the loss: the letter is one token among dozens, and the hardest to get right."""
@@ -97,7 +99,7 @@ def corpus(relations: Sequence[Relation], checkpoint: str, n_passes: int) -> Ite
         for language in LANGUAGES:
             facts = [fact for fact, tongue in now if tongue == language]
             if facts:
-                forms: tuple[Way, ...] = ("verify", "letters", "cloze")[: 2 + number % 2] if early else FORMS_PER_PASS[number % 2]
+                forms: tuple[Way, ...] = (EARLY_FORMS if early else FORMS_PER_PASS)[number % 2]
                 items.extend(_question_items(facts, language, forms, (1,) if early else SIZES, by_name, rng))
                 items.extend(_binding_items(facts, language, 0 if early else len(facts) // 8, rng))
         for place in rng.permutation(len(items)):

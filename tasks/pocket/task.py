@@ -51,6 +51,7 @@ def _card(
         metrics=("accuracy", "accuracy_strict") if strict else ("accuracy",),
         chance=0.25,
         family=family,
+        form="generate" if strict else None,
         get_data="Lies beside the plugin.",
     )
 

@@ -98,7 +98,7 @@ def test_sends_the_same_every_time_and_something_else_under_another_seed_only_if
 @pytest.mark.parametrize(("reason", "status"), [("too_long", "too_long"), ("engine_error", "failed"), ("invalid_logprob", "failed")])
 def test_a_failed_request_becomes_the_status_and_never_raises(spec: StrategySpec, form: Format, reason: Any, status: str) -> None:
     failure = Failure(reason=reason, message="why", transient=False)
-    result, _ = answer(built(spec, form), context(), lambda request: failure)
+    result, _ = answer(built(spec, form), context(), lambda _: failure)
     assert result.reading.status == status
     assert result.reading.index is None
     assert reason in str(result.failure)
@@ -112,16 +112,16 @@ def test_unknown_options_are_refused(spec: StrategySpec) -> None:
 
 @pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS)
 def test_an_unread_text_at_the_token_limit_is_truncated(spec: StrategySpec) -> None:
-    cut, _ = answer(built(spec, "generate"), context(), lambda request: Response(text="Let us think", finish_reason="length"))
+    cut, _ = answer(built(spec, "generate"), context(), lambda _: Response(text="Let us think", finish_reason="length"))
     assert cut.reading.status == "truncated"
-    ended, _ = answer(built(spec, "generate"), context(), lambda request: Response(text="Let us think", finish_reason="stop"))
+    ended, _ = answer(built(spec, "generate"), context(), lambda _: Response(text="Let us think", finish_reason="stop"))
     assert ended.reading.status == "unparsed"
-    read, _ = answer(built(spec, "generate"), context(), lambda request: Response(text="Answer: C", finish_reason="length"))
+    read, _ = answer(built(spec, "generate"), context(), lambda _: Response(text="Answer: C", finish_reason="length"))
     assert read.reading.status == "scored"
 
 
 def test_equal_probabilities_take_the_first_shown_and_say_so() -> None:
-    result, _ = answer(built(SPECS["zero_shot"], "letters"), context(), lambda request: Response(logprobs=(-1.0,) * 4))
+    result, _ = answer(built(SPECS["zero_shot"], "letters"), context(), lambda _: Response(logprobs=(-1.0,) * 4))
     assert result.reading.index == 0
     assert result.details == {"tie": True}
 

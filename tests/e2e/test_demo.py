@@ -49,7 +49,8 @@ def by_sample(demo: Result, model: str, task: str) -> pd.DataFrame:
 def test_every_answer_is_scored_or_its_status_says_why(demo: Result) -> None:
     assert demo.n_failed == 0
     assert demo.scores is not None
-    shares = demo.scores.groupby("strategy").status.value_counts(normalize=True)
+    letters = demo.scores[demo.scores.task != "pocket_format_en"]
+    shares = letters.groupby("strategy").status.value_counts(normalize=True)
     for strategy in ("zero_shot", "three_shot", "cloze"):
         assert shares[strategy, "scored"] == 1
     assert set(demo.scores.status) <= {"scored", "unparsed", "truncated"}

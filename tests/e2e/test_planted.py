@@ -106,7 +106,8 @@ def test_silence_is_counted_and_told_not_hidden_in_a_zero(project: Project) -> N
     assert (row.mean_b, row.n_b_missing, row.verdict) == (0.0, 200, "a_better")
     report = (project.folder / "out" / "planted" / "report.html").read_text(encoding="utf-8")
     assert "unparsed" in report
-    dropped = ran(project, "dropped", models="[silent, first]", strategies=generate, analysis="{missing: drop, margin: 0.2, n_resamples: 1000}")
+    drop = "{missing: drop, margin: 0.2, n_resamples: 1000}"
+    dropped = ran(project, "dropped", models="[silent, first]", strategies=generate, analysis=drop)
     assert comparison(dropped).verdict == "not_established"
     assert comparison(dropped).n_samples == 0
 
