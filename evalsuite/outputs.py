@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -93,6 +94,7 @@ class OutDir:
             self.folder.mkdir(parents=True, exist_ok=True)
         except (FileExistsError, NotADirectoryError):
             raise UserError(Fault(file=str(self.folder), key="--out", value="", allowed="is a file; a folder is needed")) from None
+        sweep(self.folder)
 
     @property
     def plan(self) -> Path:
@@ -147,7 +149,7 @@ class TableWriter:
 
     @property
     def _partial(self) -> Path:
-        return self.path.with_name(f"{self.path.name}.{os.getpid()}.partial")
+        return partial_path(self.path)
 
     def add(self, row: Mapping[str, Any]) -> None:
         """Add one row; missing columns are null."""
@@ -233,6 +235,29 @@ def recorded_contents(out: OutDir) -> dict[tuple[str, str, str, int], str]:
     }
 
 
+def partial_path(path: Path) -> Path:
+    """Where this process writes a file before it takes its place; no other process writes there."""
+    return path.with_name(f"{path.name}.{socket.gethostname()}.{os.getpid()}.partial")
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed processes of this machine left unfinished; what lives, or runs elsewhere, is left alone."""
+    for partial in folder.glob(f"*.{socket.gethostname()}.*.partial"):
+        pid = partial.name.split(".")[-2]
+        if pid.isdigit() and int(pid) != os.getpid() and not _alive(int(pid)):
+            partial.unlink(missing_ok=True)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
 def write_json(path: Path, content: Any) -> None:
     """Write JSON in one step: the file is either the old one or the whole new one."""
     write_text(path, json.dumps(content, indent=1, ensure_ascii=False, sort_keys=True) + "\n")
@@ -240,6 +265,6 @@ def write_json(path: Path, content: Any) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Write text in one step, whoever else writes the same file: it is either the old one or a whole new one."""
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    partial = partial_path(path)
     partial.write_text(text, encoding="utf-8")
     partial.replace(path)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from filelock import FileLock
 from scipy import stats
 
 from evalsuite.study import Result, report_study, run_study
@@ -22,8 +25,13 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def demo(repository: Path, place: Path) -> Result:
-    """The demo study, run once for this module."""
+def demo(repository: Path, place: Path, tmp_path_factory: pytest.TempPathFactory) -> Result:
+    """The demo study, asked once for all workers: whoever comes second finds every answer in the store."""
+    base = tmp_path_factory.getbasetemp()
+    together = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    with FileLock(together / "demo.lock"):
+        run_study(repository / "studies/demo.yaml", store=together / "demo-store", out=place / "first")
+    shutil.copytree(together / "demo-store", place / "store")
     return run_study(repository / "studies/demo.yaml", store=place / "store", out=place / "out")
 
 

@@ -143,14 +143,14 @@ def test_named_exclusions_are_listed_and_counted() -> None:
     report = build(findings(excluded=excluded))
     rows = [tuple(cell.text for cell in row) for row in table(report, "excluded_samples").rows]
     assert rows == [(TASKS[0], "q901", "no figure"), (TASKS[1], "q900", "wrong key"), (TASKS[1], "q1", "asked all the same")]
-    # The frame counts 1 for each; a sample that has scores stands in that count already.
-    assert [cell.text for cell in column(table(report, "differences"), "Left out")] == ["2", "2", "1", "1", "1"]
+    # `n_excluded` counts samples excluded by name, with scores or without.
+    assert [cell.text for cell in column(table(report, "differences"), "Left out")] == ["1", "1", "1", "1", "1"]
     assert "excluded by name" in table(report, "differences").note
     bare = build(findings(excluded={}))
     assert "excluded_samples" not in [shown.name for shown in tables_of(bare)]
     assert {cell.text for cell in column(table(bare, "differences"), "Left out")} == {"1"}
     study_only = build(findings())
-    assert [cell.text for cell in column(table(study_only, "differences"), "Left out")][:2] == ["2", "1"]
+    assert [cell.text for cell in column(table(study_only, "differences"), "Left out")][:2] == ["1", "1"]
 
 
 def test_intervals_without_width_are_marked() -> None:
