@@ -227,7 +227,8 @@ def _model_facts(plan: Plan, name: str) -> dict[str, Any]:
         "domain": entry.domain,
         "base": entry.base,
         "repo": entry.repo or label,
-        "revision": model.checkpoint.revision,
+        # A folder is pinned by what it holds.
+        "revision": model.checkpoint.revision or (None if entry.repo else "by contents"),
         "pinned": model.checkpoint.pinned,
         "fingerprint": model.checkpoint.fingerprint,
         "parameters_b": entry.parameters_b,

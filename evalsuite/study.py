@@ -257,7 +257,8 @@ def _write_manifest(plan: Plan, out: OutDir, concluded: Conclusion, runs: list[M
 
 def recorded_model(model: PlannedModel) -> dict[str, Any]:
     """A model as it was when the study ran, JSON-ready, without folders of this machine."""
-    label = model.checkpoint.path if model.entry.is_stub else Path(model.checkpoint.path).name
+    path = model.entry.path or ""
+    label = path if path.startswith(("package:", "stub:")) else Path(model.checkpoint.path).name
     entry = model.entry.model_dump(mode="json")
     entry["chat"]["template"] = Path(entry["chat"]["template"]).name
     return {
