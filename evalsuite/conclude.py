@@ -102,7 +102,7 @@ def design_of(plan: Plan, metrics: Mapping[str, Metric], *, exploratory: bool) -
         n_resamples=analysis.n_resamples,
         seed=plan.study.seed,
         exclude=plan.study.exclude,
-        n_family=len(plan.statement["pairs"]) * len(plan.statement["metrics"]),
+        n_family=plan.n_family,
         tags={name: {s.id: s.tags for s in task.samples if s.tags} for name, task in plan.tasks.items()},
         exploratory=exploratory,
     )
@@ -175,7 +175,7 @@ def findings_of(plan: Plan, out: OutDir, conclusion: Conclusion, metrics: Mappin
         metrics=metrics,
         selection={
             **{key: value for key, value in asdict(plan.selection).items() if value is not None},
-            "n_family": len(plan.statement["pairs"]) * len(plan.statement["metrics"]),
+            "n_family": plan.n_family,
         },
         excluded={name: task.excluded for name, task in plan.tasks.items() if task.excluded},
     )

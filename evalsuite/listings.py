@@ -8,6 +8,7 @@ import platform
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import ModuleType
@@ -77,17 +78,14 @@ def model_check_lines(names: tuple[str, ...]) -> tuple[list[str], bool]:
             complete = False
             lines.extend(f"{name}: {fault}" for fault in error.faults)
             continue
-        lines.append(f"{name}: usable; fingerprint {checkpoint.fingerprint[:12]}{_memory_text(checkpoint.path, entry)}")
+        lines.append(f"{name}: usable; fingerprint {checkpoint.fingerprint[:12]}{_memory_text(checkpoint.config, entry)}")
     return lines, complete
 
 
-def _memory_text(path: str, entry: ModelEntry) -> str:
-    import json
-
-    config = Path(path) / "config.json"
-    if entry.is_stub or not config.exists():
+def _memory_text(config: Mapping[str, Any], entry: ModelEntry) -> str:
+    if not config:
         return ""
-    memory = memory_gib(json.loads(config.read_text(encoding="utf-8")), parameters_b=entry.parameters_b)
+    memory = memory_gib(config, parameters_b=entry.parameters_b)
     return f"; weights {memory.weights:.2f} GiB, {memory.kv_per_token_bytes / 1024:.0f} KiB of cache a token"
 
 

@@ -154,6 +154,11 @@ class Plan:
         """Strategy id of the primary cell."""
         return self.study.analysis.primary.strategy or next(iter(self.strategies))
 
+    @property
+    def n_family(self) -> int:
+        """Comparisons of the pre-stated family: pairs times tasks of the whole study, whatever part of it runs."""
+        return len(self.statement["pairs"]) * len(self.statement["metrics"])
+
     def as_run(self) -> Study:
         """The study with pairs, splits, metrics and primary strategy spelled out, so that it can be read without the registry."""
         pairs = tuple((str(a), str(b)) for a, b in self.statement["pairs"])

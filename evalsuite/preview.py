@@ -90,17 +90,12 @@ def probe(plan: Plan) -> None:
 
 def _unreachable(plan: Plan) -> list[Fault]:
     """A fault if the family is so large that no randomisation p can ever be significant."""
-    analysis, n_family = plan.study.analysis, family_size(plan)
+    analysis, n_family = plan.study.analysis, plan.n_family
     if reachable(n_family, analysis.n_resamples, analysis.alpha, analysis.correction):
         return []
     needed = math.ceil(n_family / analysis.alpha)
     allowed = f"at least {needed} for {n_family} comparisons at alpha {analysis.alpha}, else none can ever be significant"
     return [Fault(file=str(plan.file), key="analysis.n_resamples", value=str(analysis.n_resamples), allowed=allowed)]
-
-
-def family_size(plan: Plan) -> int:
-    """Comparisons of the pre-stated family: pairs times tasks of the whole study, whatever part of it runs."""
-    return len(plan.statement["pairs"]) * len(plan.statement["metrics"])
 
 
 def first_requests(
@@ -157,7 +152,7 @@ def preview(file: str | Path, selection: Selection, store_folder: Path, tell: Te
     probe(plan)
     with Store(store_folder) as store:
         models = tuple(_model_preview(plan, model, store, tell) for model in plan.models.values())
-    n_comparisons = family_size(plan)
+    n_comparisons = plan.n_family
     alpha = plan.study.analysis.alpha / max(n_comparisons, 1)
     tasks, reach = [], {}
     for name, task in plan.tasks.items():
