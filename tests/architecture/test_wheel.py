@@ -74,7 +74,7 @@ def test_sdist_holds_no_reports_and_no_shared_files(distributions: tuple[Path, P
 
 
 def test_demo_runs_from_the_wheel(installed: Path, tmp_path: Path) -> None:
-    for needed in ("studies/demo.yaml", "evalsuite/cli.py", "models.yaml"):
+    for needed in ("studies/demo.yaml", "evalsuite/cli/base.py", "models.yaml"):
         if not (REPOSITORY / needed).exists():
             pytest.skip(f"there is no {needed} yet")
     package = Path(run([installed / "python", "-c", "import evalsuite; print(evalsuite.__file__)"], tmp_path).strip()).parent

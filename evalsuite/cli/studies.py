@@ -1,0 +1,124 @@
+"""Commands on a study: run, plan, check, report."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from evalsuite.cli.base import (
+    SOME_FAILED,
+    engine_option,
+    limit_option,
+    main,
+    only_models,
+    only_tasks,
+    out_option,
+    shard_option,
+    show,
+    store_option,
+    study_file,
+)
+
+if TYPE_CHECKING:
+    from evalsuite.plan import Selection
+
+
+def _selection(
+    models: tuple[str, ...] | None,
+    tasks: tuple[str, ...] | None,
+    limit: int | None,
+    engine: str | None,
+    shard: tuple[int, int] | None = None,
+) -> Selection:
+    from evalsuite.plan import Selection
+
+    return Selection(models=models, tasks=tasks, limit=limit, engine=engine, shard=shard)
+
+
+@main.command()
+@study_file
+@only_models
+@only_tasks
+@limit_option
+@engine_option
+@store_option
+@out_option
+@shard_option
+def run(
+    study: Path,
+    models: tuple[str, ...] | None,
+    tasks: tuple[str, ...] | None,
+    limit: int | None,
+    engine: str | None,
+    store: Path,
+    out: Path | None,
+    shard: tuple[int, int] | None,
+) -> None:
+    """Run STUDY: ask what the store does not hold, then score, compare and report."""
+    from evalsuite.progress import shown
+    from evalsuite.study import run_study
+
+    chosen = _selection(models, tasks, limit, engine, shard)
+    with shown() as screen:
+        result = run_study(study, chosen, store=store, out=out, watch=screen.watch, tell=screen.tell)
+    show(result.summary)
+    if result.n_failed:
+        click.echo(f"{result.n_failed} scores failed; run the same command again to repair them", err=True)
+        sys.exit(SOME_FAILED)
+
+
+@main.command()
+@study_file
+@only_models
+@only_tasks
+@limit_option
+@engine_option
+@store_option
+def plan(
+    study: Path,
+    models: tuple[str, ...] | None,
+    tasks: tuple[str, ...] | None,
+    limit: int | None,
+    engine: str | None,
+    store: Path,
+) -> None:
+    """What STUDY would ask and what it could establish; runs nothing."""
+    from evalsuite.preview import preview, preview_lines
+    from evalsuite.progress import shown
+
+    with shown() as screen:
+        previewed = preview(study, _selection(models, tasks, limit, engine), store, screen.tell)
+    show(preview_lines(previewed))
+
+
+@main.command()
+@study_file
+@only_models
+@only_tasks
+@engine_option
+def check(study: Path, models: tuple[str, ...] | None, tasks: tuple[str, ...] | None, engine: str | None) -> None:
+    """Everything about STUDY that can be validated without loading a model."""
+    from evalsuite.preview import check_study
+    from evalsuite.progress import shown
+
+    with shown() as screen:
+        lines = check_study(study, _selection(models, tasks, None, engine), screen.tell)
+    show(lines)
+
+
+@main.command()
+@click.argument("out_dir", type=click.Path(path_type=Path))
+@store_option
+def report(out_dir: Path, store: Path) -> None:
+    """Scores, statistics and report again from OUT_DIR and the store, without a model."""
+    from evalsuite.progress import shown
+    from evalsuite.study import report_study
+
+    with shown() as screen:
+        result = report_study(out_dir, store=store, tell=screen.tell)
+    show(result.summary)
+    if result.n_failed:
+        sys.exit(SOME_FAILED)
