@@ -7,12 +7,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from evalsuite.foreign import Foreign
 from evalsuite.formats import Format, Wording
+from evalsuite.metrics import METRICS, Metric
 from evalsuite.rows import Row
-from evalsuite.types import Excluded, Sample
+from evalsuite.types import Excluded, Kind, Sample
 
-TaskKind = Literal["choice", "labels", "text"]
-"""`choice`: each sample has its own choices; `labels`: the same labels for all; `text`: free text against references."""
+TaskKind = Literal["choice", "labels", "text", "quantity"]
+"""`choice`: each sample has its own choices; `labels`: the same labels for all; `text`: free text against references; `quantity`: a number
+with a tolerance, a date, or a span of weeks and days, read out of generated text."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,8 +84,16 @@ class TaskCard:
     """One line: how a person gets the data."""
     wording: Wording | None = None
     """Words around the sample; None: the default of the language."""
+    kinds: frozenset[Kind] = frozenset()
+    """Request kinds of the format `native`; empty for tasks without prompts of their own."""
     form: Format | None = None
-    """Format that `format: auto` takes; None: letters for choices and labels, generate for free text."""
+    """Format that `format: auto` takes; None: letters for choices and labels, generate where the answer must be written: free text,
+    quantities, several right choices."""
+
+    @property
+    def several(self) -> bool:
+        """True if samples may have several right choices, which is said in the wording since the model must be told."""
+        return self.wording is not None and self.wording.several
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -96,6 +107,15 @@ class Task:
     always shown; of any other exception only type and line are shown where the task is restricted."""
     folder: Path | None = None
     """Folder of the plugin, set when it is found; data files beside the plugin lie there."""
+    foreign: Foreign | None = None
+    """Set where another framework owns prompts, rows and scores; then nothing of the look-up order of data is used."""
+    metrics: Mapping[str, Metric] = field(default_factory=dict)
+    """Metrics of the task's own by name, before those of `evalsuite.metrics`."""
+
+
+def metrics_of(task: Task) -> dict[str, Metric]:
+    """The metrics that the card names, its own before ours."""
+    return {name: task.metrics.get(name) or METRICS[name] for name in task.card.metrics}
 
 
 def pool_split(card: TaskCard, split: str) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -14,7 +15,8 @@ import orjson
 import pandas as pd
 import pyarrow.parquet as pq
 
-from evalsuite.metrics import METRICS
+from evalsuite.cards import Task, metrics_of
+from evalsuite.foreign import Group
 from evalsuite.outputs import OutDir
 from evalsuite.plan import Plan
 from evalsuite.prompts import pair_difference
@@ -65,7 +67,7 @@ def conclude(
         versions: of the libraries when the study ran; None: those of now.
     """
     scores = pd.read_parquet(out.scores)
-    metrics = {name: METRICS[name] for task in plan.tasks.values() for name in task.task.card.metrics}
+    metrics = {name: metric for task in plan.tasks.values() for name, metric in metrics_of(task.task).items()}
     design = design_of(plan, metrics, exploratory=bool(changes))
     comparisons = compare_frames(scores, design, tell)
     comparisons.to_csv(out.comparisons, index=False, lineterminator="\n")
@@ -82,7 +84,47 @@ def conclude(
         lines=verdict_lines(plan, comparisons, changes),
     )
     write_report(build(findings_of(plan, out, conclusion, metrics)), out.folder, tell)
+    own = own_aggregates(plan, scores)
+    if len(own):
+        own.to_csv(out.own_aggregates, index=False, lineterminator="\n")
     return conclusion
+
+
+def own_aggregates(plan: Plan, scores: pd.DataFrame) -> pd.DataFrame:
+    """What the frameworks of foreign tasks would print: their own aggregation over the answers that there are.
+
+    Statistics never use it: an aggregate such as the correlation of a whole set has no value of one sample. Answers that are missing
+    (`n_missing`) are left out, as they are where the framework itself would have failed.
+    """
+    rows: list[dict[str, Any]] = []
+    cells = ["model", "task", "strategy", "perturbation", "replicate", "metric"]
+    for values, part in scores[scores["item"].notna()].groupby(cells, sort=False):
+        cell: dict[str, Any] = dict(zip(cells, values, strict=True))
+        foreign = plan.tasks[cell["task"]].task.foreign
+        if foreign is not None:
+            n_all = int((scores[cells] == pd.Series(cell)).all(axis=1).sum())
+            value = foreign.aggregate(cell["metric"], [orjson.loads(item) for item in part["item"]])
+            rows.append({**cell, "value": value, "n_samples": len(part), "n_missing": n_all - len(part)})
+    groups = {group.name: group for task in plan.tasks.values() if task.task.foreign for group in task.task.foreign.groups}
+    for group in groups.values():
+        rows.extend(_group_rows(group, rows))
+    return pd.DataFrame(rows, columns=[*cells, "value", "n_samples", "n_missing"])
+
+
+def _group_rows(group: Group, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """A group's own means over its tasks, weighted by samples or not, as its configuration says."""
+    parts: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
+    for row in rows:
+        if row["task"] in group.tasks and row["metric"] in group.metrics:
+            key = (row["model"], row["strategy"], row["perturbation"], row["replicate"], row["metric"])
+            parts.setdefault(key, []).append(row)
+    made = []
+    for members in parts.values():
+        weights = [row["n_samples"] if group.metrics[row["metric"]] else 1 for row in members]
+        value = sum(weight * row["value"] for weight, row in zip(weights, members, strict=True)) / sum(weights)
+        counts = {key: sum(row[key] for row in members) for key in ("n_samples", "n_missing")}
+        made.append({**members[0], "task": group.name, "value": value, **counts})
+    return made
 
 
 def design_of(plan: Plan, metrics: Mapping[str, Metric], *, exploratory: bool) -> AnalysisDesign:
@@ -152,10 +194,22 @@ def environment_of(plan: Plan, store: Store, versions: Mapping[str, str] | None)
                 "n_samples": len(task.samples),
                 "n_left_out_by_card": len(task.data.excluded),
                 "revision": task.task.card.revision,
+                **_own_metrics(task.task),
             }
             for name, task in plan.tasks.items()
         },
     }
+
+
+def _own_metrics(task: Task) -> dict[str, Any]:
+    """What statistics must know of a task's own metrics, for those who read the scores without it; bounds are null where there are none."""
+    if not task.metrics:
+        return {}
+    described = {}
+    for name, metric in sorted(task.metrics.items()):
+        low, high = (bound if math.isfinite(bound) else None for bound in sorted((metric.worst, metric.best)))
+        described[name] = {"higher_is_better": metric.higher_is_better, "low": low, "high": high, "binary": metric.binary}
+    return {"own_metrics": described}
 
 
 def findings_of(plan: Plan, out: OutDir, conclusion: Conclusion, metrics: Mapping[str, Metric]) -> Findings:
@@ -226,9 +280,9 @@ def _model_facts(plan: Plan, name: str) -> dict[str, Any]:
     return {
         "domain": entry.domain,
         "base": entry.base,
-        "repo": entry.repo or label,
+        "repo": model.checkpoint.served or entry.repo or label,
         # A folder is pinned by what it holds.
-        "revision": model.checkpoint.revision or (None if entry.repo else "by contents"),
+        "revision": model.checkpoint.revision or (None if entry.repo or model.checkpoint.served else "by contents"),
         "pinned": model.checkpoint.pinned,
         "fingerprint": model.checkpoint.fingerprint,
         "parameters_b": entry.parameters_b,
@@ -281,10 +335,13 @@ def verdict_lines(plan: Plan, comparisons: pd.DataFrame, changes: Sequence[Mappi
     )
     if not in_cell.any():
         return (*lines, "no pair of models, so nothing was compared")
-    return (*lines, *(_verdict_line(row) for row in comparisons[in_cell].to_dict("records")))
+    compared = {name: metrics_of(task.task)[task.metric] for name, task in plan.tasks.items()}
+    rows = comparisons[in_cell].to_dict("records")
+    return (*lines, *(_verdict_line(row, {compared[row["task"]].worst, compared[row["task"]].best} == {0.0, 1.0}) for row in rows))
 
 
-def _verdict_line(row: Mapping[Any, Any]) -> str:
+def _verdict_line(row: Mapping[Any, Any], share: bool) -> str:
+    """One comparison; `share`: the metric runs between 0 and 1."""
     name = f"{row['model_a']} - {row['model_b']}, {row['task']}, {row['metric']}"
     notes = [str(row["status_note"])] if row["status_note"] else []
     notes += [
@@ -293,5 +350,7 @@ def _verdict_line(row: Mapping[Any, Any]) -> str:
     noted = f" ({'; '.join(notes)})" if notes else ""
     if row["difference"] != row["difference"]:
         return f"{name}: {row['verdict']}{noted}"
-    interval = f"{100 * row['ci_level']:g}% interval {100 * row['ci_low']:+.1f} to {100 * row['ci_high']:+.1f}"
-    return f"{name}: {100 * row['difference']:+.1f} points, {interval}, n = {row['n_samples']}: {row['verdict']}{noted}"
+    factor, unit, digits = (100, " points", 1) if share else (1, "", 3)
+    low, high = (f"{factor * row[key]:+.{digits}f}" for key in ("ci_low", "ci_high"))
+    interval = f"{100 * row['ci_level']:g}% interval {low} to {high}"
+    return f"{name}: {factor * row['difference']:+.{digits}f}{unit}, {interval}, n = {row['n_samples']}: {row['verdict']}{noted}"

@@ -13,7 +13,17 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from evalsuite.errors import Fault, UserError
 
@@ -95,6 +105,16 @@ class EngineEntry(FileModel):
     """Numbers that the model computes with."""
     device: Annotated[str, StringConstraints(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = "auto"
     """Where it computes."""
+    send_restricted_to: tuple[Annotated[str, StringConstraints(min_length=1)], ...] = ()
+    """Hosts beside this machine that may receive texts of restricted tasks, by name: the study's own consent."""
+
+    @model_serializer(mode="wrap")
+    def _without_default(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # Studies that ran before the field existed keep their conditions and hashes.
+        content: dict[str, Any] = dump(self)
+        if not content.get("send_restricted_to"):
+            content.pop("send_restricted_to", None)
+        return content
 
     @property
     def options(self) -> Mapping[str, Any]:
@@ -167,6 +187,8 @@ class Study(FileModel):
     analysis: Analysis = Analysis()
     data: Mapping[str, Path] = {}
     """Folder or file of a task's data, relative to the study file."""
+    include_path: tuple[Path, ...] = ()
+    """Folders of lm-eval YAML tasks beside those that it ships (its --include_path), relative to the study file."""
 
     @field_validator("tasks", "strategies", "perturbations", mode="before")
     @classmethod
@@ -261,9 +283,16 @@ def faults_of(error: ValidationError, file: Path, *, prefix: str = "") -> list[F
         if item["type"] == "string_pattern_mismatch" and item["ctx"]["pattern"] == PLAIN:
             message = "a plain name of letters, digits, dots, dashes and underscores; no path"
         found = item.get("input")
-        shown = "" if item["type"] == "missing" or isinstance(found, dict | list | tuple | BaseModel) else repr(found)[:80]
+        unseen = item["type"] == "missing" or isinstance(found, dict | list | tuple | BaseModel) or _is_secret(item["loc"])
+        shown = "" if unseen else repr(found)[:80]
         faults.append(Fault(file=str(file), key=key, value=shown, allowed=message[:1].lower() + message[1:]))
     return faults
+
+
+def _is_secret(place: tuple[int | str, ...]) -> bool:
+    """Whether a key (of an account) may stand there; what was found there is never shown. `url` may hold user and password."""
+    words = re.split(r"[^a-z]+", str(place[-1]).lower()) if place else []
+    return bool({"key", "apikey", "token", "secret", "password", "authorization", "url"} & set(words))
 
 
 def load_study(path: str | Path) -> Study:
@@ -279,7 +308,11 @@ def load_study(path: str | Path) -> Study:
     except ValidationError as error:
         raise UserError(faults_of(error, file)) from None
     base = file.resolve().parent
-    return study.model_copy(update={"data": {task: (base / folder).resolve() for task, folder in study.data.items()}})
+    places = {
+        "data": {task: (base / folder).resolve() for task, folder in study.data.items()},
+        "include_path": tuple((base / folder).resolve() for folder in study.include_path),
+    }
+    return study.model_copy(update=places)
 
 
 def study_as_yaml(study: Study) -> str:

@@ -9,17 +9,17 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import string
 import traceback
 import unicodedata
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from evalsuite.cards import Split, Task, TaskCard
 from evalsuite.errors import Fault, UserError
-from evalsuite.rows import SUFFIXES, HubError, Row, RowError, hub_rows, plain, read_rows, scan_rows
+from evalsuite.rows import SUFFIXES, HubError, Row, RowError, hub_rows, read_rows, scan_rows
+from evalsuite.soundness import sample_faults, surrogate_in, tag_duplicates
 from evalsuite.types import Excluded, Sample
 
 __all__ = ["LoadedSplit", "Located", "content_hash", "load_split", "locate", "pool_without", "read_rows"]
@@ -35,9 +35,6 @@ _SHAPE: Mapping[str, type] = {
     "metadata": Mapping,
 }
 """Fields of a sample whose types the checks below rely on; plugins are not always typed."""
-
-DUPLICATE = "duplicate_choices"
-"""Known issue, and tag, of samples that hold one choice text twice."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,8 +66,11 @@ class LoadedSplit:
 
 
 def content_hash(sample: Sample) -> str:
-    """First 16 hex digits of sha256 over question, context, choices and references (NFC, as JSON); equal in every process."""
-    parts = [sample.question, sample.context, list(sample.choices), list(sample.references)]
+    """First 16 hex digits of sha256 over question, context, choices, references and quantity (NFC, as JSON); equal in every process."""
+    parts: list[object] = [sample.question, sample.context, list(sample.choices), list(sample.references)]
+    if sample.quantity is not None:
+        # Limits and unit decide what is right; samples without keep the hashes they had before there were quantities.
+        parts.append([sample.quantity.form, sample.quantity.low, sample.quantity.high, sample.quantity.unit])
     text = unicodedata.normalize("NFC", json.dumps(parts, ensure_ascii=False))
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
@@ -96,6 +96,8 @@ def locate(task: Task, split: str, study_data: Mapping[str, Path]) -> Located:
         UserError: no such split; nothing found, with every place that was looked at and how to get the data.
     """
     card = task.card
+    if task.foreign is not None:
+        return Located(path=None, hub=f"{card.name}:{split}", how="its own framework")
     if split not in card.splits:
         raise UserError(Fault(file=f"task {card.name}", key="split", value=split, allowed=f"one of {', '.join(sorted(card.splits))}"))
     entry = card.splits[split]
@@ -128,14 +130,14 @@ def load_split(task: Task, split: str, study_data: Mapping[str, Path]) -> Loaded
     """
     place = locate(task, split, study_data)
     card, entry = task.card, task.card.splits[split]
-    where = str(place.path) if place.path else f"hub:{place.hub}"
+    where = str(place.path) if place.path else place.hub if task.foreign else f"hub:{place.hub}"
     faults: list[Fault] = []
     samples: list[Sample] = []
     excluded: list[Excluded] = []
     lines: dict[str, int] = {}
     digest = hashlib.sha256()
     n_rows = 0
-    for line, row in _rows(card, split, place):
+    for line, row in _rows(task, split, place):
         if len(faults) >= MAX_FAULTS:
             raise UserError(faults[:MAX_FAULTS])
         if isinstance(row, Fault):
@@ -154,9 +156,12 @@ def load_split(task: Task, split: str, study_data: Mapping[str, Path]) -> Loaded
         if isinstance(made, Excluded):
             excluded.append(made)
             continue
-        sample = _tag_duplicates(made, card)
+        if task.foreign is not None:
+            samples.append(made)  # what is sound is for its own framework to say
+            continue
+        sample = tag_duplicates(made, card)
         faults.extend(
-            Fault(file=f"{where}:{line}", key=key, value=str(value), allowed=allowed) for key, value, allowed in _check_sample(sample, card)
+            Fault(file=f"{where}:{line}", key=key, value=str(value), allowed=allowed) for key, value, allowed in sample_faults(sample, card)
         )
         samples.append(sample)
     if not faults:
@@ -221,7 +226,10 @@ def _not_found(card: TaskCard, split: str, looked: Sequence[str], why: str) -> F
     return Fault(file=f"task {card.name}", key=f"split {split}", value="", allowed=f"no data found ({places}{unset}{why}): {ways}{get}")
 
 
-def _rows(card: TaskCard, split: str, place: Located) -> Iterator[tuple[int, Row | Fault]]:
+def _rows(task: Task, split: str, place: Located) -> Iterator[tuple[int, Row | Fault]]:
+    card = task.card
+    if task.foreign is not None:
+        return (yield from task.foreign.rows(split))
     if place.path:
         return (yield from scan_rows(place.path))
     try:
@@ -256,7 +264,7 @@ def _make(task: Task, row: Row, number: int, where: str) -> Sample | Excluded | 
             file=where, key="row", value="a list in a tuple", allowed="texts in choices, references, labels and tags; numbers in targets"
         )
     # Before anything of it is printed or compared: half a character cannot even be shown in a fault.
-    if key := _surrogate_in(made):
+    if key := surrogate_in(made):
         return Fault(file=where, key=key, value="a lone surrogate", allowed="text that UTF-8 can hold")
     return made
 
@@ -285,78 +293,6 @@ def _line_of(error: Exception) -> str:
     frames = traceback.extract_tb(error.__traceback__)[1:]
     own = [frame for frame in frames if frame.filename == frames[0].filename]
     return f" at {own[-1].filename}:{own[-1].lineno}" if own else ""
-
-
-def _repeats(choices: Iterable[object]) -> bool:
-    texts = [plain(choice) for choice in choices if _is_text(choice)]
-    return len(set(texts)) < len(texts)
-
-
-def _tag_duplicates(sample: Sample, card: TaskCard) -> Sample:
-    if DUPLICATE in card.known_issues and DUPLICATE not in sample.tags and _repeats(sample.choices):
-        return replace(sample, tags=(*sample.tags, DUPLICATE))
-    return sample
-
-
-def _check_sample(sample: Sample, card: TaskCard) -> Iterator[tuple[str, object, str]]:
-    """(key, value, allowed) of each fault of a sample; values never hold its text."""
-    for key, text in (("id", sample.id), ("group", sample.group), ("question", sample.question)):
-        if not _is_text(text):
-            yield key, "empty", "a text"
-    if sample.language != card.language:
-        yield "language", "" if card.restricted else sample.language, f"the card's language, {card.language}"
-    for tag in sorted(map(str, set(sample.tags) - set(card.known_issues))):
-        yield "tags", "" if card.restricted else tag, "a name among the card's known_issues"
-    if card.kind != "text":
-        yield from _check_choices(sample)
-        return
-    if not sample.references or not all(map(_is_text, sample.references)):
-        yield "references", "empty", "at least one text, none of them empty"
-    if sample.choices or sample.targets:
-        yield "choices", len(sample.choices), "none, since the task is of kind text"
-
-
-def _check_choices(sample: Sample) -> Iterator[tuple[str, object, str]]:
-    """Faults of choices and key; a key outside its choices is one, never a sample that every model gets wrong."""
-    n = len(sample.choices)
-    if n < 2:
-        yield "choices", n, "at least two choices"
-    if n > len(string.ascii_uppercase) and not sample.labels:
-        yield "choices", n, "at most 26 choices, since the letters end there, or labels of the sample's own"
-    for index, choice in enumerate(sample.choices):
-        if not _is_text(choice):
-            yield f"choices[{index}]", "empty", "a text"
-    if not sample.targets or len(set(sample.targets)) < len(sample.targets):
-        yield "targets", len(sample.targets), "the position of each right choice, once"
-    for target in sample.targets:
-        if type(target) is not int or target not in range(n):
-            yield (
-                "targets",
-                str(target) if type(target) is int else type(target).__name__,
-                f"a position from 0 to {n - 1}: the key lies outside its choices",
-            )
-    if sample.labels and (len(sample.labels) != n or len(set(sample.labels)) < n):
-        yield "labels", len(sample.labels), f"{n} different labels"
-    if _repeats(sample.choices) and DUPLICATE not in sample.tags:
-        yield "choices", "the same text twice", f"different choices, or `{DUPLICATE}` among the card's known_issues"
-
-
-def _surrogate_in(made: Sample | Excluded) -> str:
-    """The field that holds half of a surrogate pair, which JSON can write but no UTF-8 file or tokenizer takes; else empty."""
-    for name in made.__slots__:
-        held = getattr(made, name)
-        texts = [*held, *held.values()] if isinstance(held, Mapping) else held if isinstance(held, tuple) else [held]
-        # No regular expression: text without surrogates is told from others fastest by encoding it.
-        try:
-            "".join(text for text in texts if isinstance(text, str)).encode()
-        except UnicodeEncodeError:
-            return name
-    return ""
-
-
-def _is_text(value: object) -> bool:
-    """Plugins are not always typed: None or a number must be seen here."""
-    return isinstance(value, str) and bool(value.strip())
 
 
 def _check_counts(entry: Split, where: str, n_rows: int, samples: Sequence[Sample], excluded: Sequence[Excluded]) -> Iterator[Fault]:

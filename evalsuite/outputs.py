@@ -72,9 +72,10 @@ SCORES_SCHEMA = pa.schema(
         ("failure", pa.string()),
         ("output", pa.string()),
         ("tags", TEXTS),
+        ("item", pa.string()),
     ]
 )
-"""Columns of scores.parquet: those of DESIGN 5 in its order, then ours."""
+"""Columns of scores.parquet: those of DESIGN 5 in its order, then ours. `item`: what a foreign task's own aggregation takes, as JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +111,11 @@ class OutDir:
     def comparisons(self) -> Path:
         """Every comparison."""
         return self.folder / "comparisons.csv"
+
+    @property
+    def own_aggregates(self) -> Path:
+        """What the frameworks of foreign tasks would print."""
+        return self.folder / "tables" / "own_aggregates.csv"
 
     @property
     def manifest(self) -> Path:

@@ -179,7 +179,7 @@ class Plan:
     def digest(self) -> str:
         """sha256 over everything that decides what is asked and how it is judged, without the file's place."""
         content = {
-            "study": self.as_run().model_dump(mode="json", exclude={"data"}),
+            "study": self.as_run().model_dump(mode="json", exclude={"data", "include_path"}),
             "selection": [self.selection.limit, self.selection.shard, self.selection.engine],
             "models": {name: model.checkpoint.fingerprint for name, model in self.models.items()},
             "tasks": {

@@ -44,6 +44,7 @@ def context_for(plan: Plan, model: PlannedModel, task: str, renderer: Renders, r
         seed=study.seed,
         replicate=replicate,
         thinking=chat.thinking,
+        foreign=planned.task.foreign,
     )
 
 

@@ -13,10 +13,9 @@ from pydantic import ValidationError
 from evalsuite import perturbations, strategies
 from evalsuite.config import EngineEntry, PluginEntry, Study, TaskEntry, faults_of, load_study
 from evalsuite.data import load_split, pool_without
-from evalsuite.engines import ENGINES, check_settings, has_cuda, kinds_of
-from evalsuite.engines.base import EngineSettings
+from evalsuite.engines import ENGINES, check_settings, kinds_of
 from evalsuite.errors import Fault, UserError, nearest
-from evalsuite.models import Checkpoint, ModelEntry, default_pairs, find_checkpoint, load_registry
+from evalsuite.models import ModelEntry, default_pairs, find_checkpoint, load_registry
 from evalsuite.perturbations.base import Perturb
 from evalsuite.plan import (
     Plan,
@@ -30,7 +29,9 @@ from evalsuite.plan import (
 )
 from evalsuite.plugins import load_specs
 from evalsuite.prompts import check_letters
+from evalsuite.serving import restricted_to_hosts, settings_for
 from evalsuite.strategies.base import Strategy
+from evalsuite.task_sources import expand
 from evalsuite.tasks import Task, TaskCard, find_tasks, pool_split
 from evalsuite.types import Sample, Tell, untold
 
@@ -86,7 +87,9 @@ def resolve(
     study, chosen = load_study(file), selection or Selection()
     faults = _Faults(str(file))
     registry = load_registry() if recorded is None else {name: model.entry for name, model in recorded.items()}
-    tasks = find_tasks()
+    expanded = expand(study.tasks, study.include_path)
+    study = study.model_copy(update={"tasks": expanded.entries})
+    tasks = {**find_tasks(), **expanded.tasks}
     study = _with_engine(study, chosen)
     _check_names(faults, study, chosen, registry, tasks)
     built_strategies = _build(faults, "strategies", study.strategies, load_specs(strategies))
@@ -94,6 +97,11 @@ def resolve(
     _check_primary(faults, study)
     faults.settle()
     _check_fit(faults, study, chosen, built_strategies, registry, tasks)
+    if recorded is None:
+        own = {name: registry[name] for name in study.models if chosen.models is None or name in chosen.models}
+        cards = [tasks[entry.name].card for entry in study.tasks if chosen.tasks is None or entry.name in chosen.tasks]
+        for host, allowed in restricted_to_hosts(study, own, cards):
+            faults.add("engine.send_restricted_to", host, allowed)
     faults.settle()
 
     names = [name for name in study.models if chosen.models is None or name in chosen.models]
@@ -156,9 +164,9 @@ def _plan_tasks(
     built: Mapping[str, Strategy],
     tell: Tell,
 ) -> dict[str, PlannedTask]:
-    with_pool = any(strategy.n_shots > 0 for strategy in built.values())
     planned = {}
     for number, (entry, task) in enumerate(entries, start=1):
+        with_pool = any(wants_pool(strategy, task.card) for strategy in built.values())
         found = faults.attempt(partial(_plan_task, entry, task, study, chosen, with_pool))
         if found is not None:
             planned[entry.name] = found
@@ -170,7 +178,8 @@ def _with_engine(study: Study, chosen: Selection) -> Study:
     if chosen.engine is None or chosen.engine == study.engine.name:
         return study
     # The study's further options belong to the engine that it names.
-    entry = EngineEntry(name=chosen.engine, dtype=study.engine.dtype, device=study.engine.device)
+    was = study.engine
+    entry = EngineEntry(name=chosen.engine, dtype=was.dtype, device=was.device, send_restricted_to=was.send_restricted_to)
     return study.model_copy(update={"engine": entry})
 
 
@@ -242,8 +251,10 @@ def _check_fit(
 ) -> None:
     letters = False
     names = [name for name in study.models if name in registry]
-    if study.engine.name == "stub" and not all(registry[name].is_stub for name in names):
+    if study.engine.name == "stub" and not all(registry[name].is_stub or registry[name].endpoint for name in names):
         faults.add("engine.name", "stub", "answers only for models whose path is `stub:<behaviour>`")
+    if study.engine.name == "openai" and not all(registry[name].endpoint for name in names):
+        faults.add("engine.name", "openai", "answers only for models with an `endpoint:`, which need no mention of it here")
     for entry in study.tasks:
         if chosen.tasks is not None and entry.name not in chosen.tasks:
             continue
@@ -253,7 +264,8 @@ def _check_fit(
                 letters = letters or strategy.form_for(card) == "letters"
             except ValueError as error:
                 faults.add(f"strategies.{label}", "", f"does not fit task {entry.name}: {error}")
-            if strategy.n_shots > 0 and pool_split(card, entry.split or card.split) is None:
+                continue
+            if wants_pool(strategy, card) and pool_split(card, entry.split or card.split) is None:
                 faults.add(f"strategies.{label}", "", f"needs exemplars, and task {entry.name} has no exemplar split")
     for name in names:
         fault = check_letters(registry[name].chat, name) if letters else None
@@ -264,36 +276,6 @@ def _check_fit(
 def _plan_model(name: str, entry: ModelEntry, study: Study, tell: Tell) -> PlannedModel:
     checkpoint = find_checkpoint(name, entry, tell=tell)
     return PlannedModel(name=name, entry=entry, checkpoint=checkpoint, settings=settings_for(study, entry, checkpoint))
-
-
-def settings_for(study: Study, entry: ModelEntry, checkpoint: Checkpoint) -> EngineSettings:
-    """How a checkpoint will be loaded: the study's engine over the model's serving, `auto` settled by what is there.
-
-    `auto` device is CUDA where an NVIDIA driver answers. `auto` dtype is the checkpoint's own on CUDA and float32 on a CPU.
-    It is settled here, before anything is loaded, because the dtype is part of every request's key.
-    """
-    device = study.engine.device
-    if device == "auto":
-        device = "cuda" if has_cuda() else "cpu"
-    dtype: str = study.engine.dtype if study.engine.dtype != "auto" else entry.serving.dtype
-    if checkpoint.path.startswith("stub:") or study.engine.name == "stub":
-        device, dtype = "cpu", "none"
-    elif dtype == "auto":
-        dtype = "float32" if device == "cpu" else _own_dtype(checkpoint.config)
-    return EngineSettings(
-        name="stub" if checkpoint.path.startswith("stub:") else study.engine.name,
-        dtype=dtype,
-        quantisation=entry.serving.quantisation,
-        device=device,
-        max_model_len=entry.serving.max_model_len,
-        tensor_parallel=entry.serving.tensor_parallel,
-        trust_remote_code=entry.serving.trust_remote_code,
-        options=dict(study.engine.options),
-    )
-
-
-def _own_dtype(config: Mapping[str, Any]) -> str:
-    return str(config.get("dtype") or config.get("torch_dtype") or "bfloat16")
 
 
 def _plan_task(entry: TaskEntry, task: Task, study: Study, chosen: Selection, with_pool: bool) -> PlannedTask:
@@ -324,11 +306,13 @@ def _plan_task(entry: TaskEntry, task: Task, study: Study, chosen: Selection, wi
 def _check_kinds(faults: _Faults, models: Mapping[str, PlannedModel], built: Mapping[str, Strategy], cards: Sequence[TaskCard]) -> None:
     """Every strategy finds an engine that can answer what it asks (DESIGN 2.3)."""
     for name, model in models.items():
-        able = kinds_of(model.settings.name, model.checkpoint.path)
+        able = kinds_of(model.settings.name, model.checkpoint.path, model.settings)
+        advice = "; a server gives text only, so use format: generate" if model.checkpoint.served and able == {"generate"} else ""
         for label, strategy in built.items():
             lacking = sorted({kind for card in cards for kind in strategy.kinds_for(card)} - able)
             if lacking:
-                faults.add(f"strategies.{label}", name, f"asks {', '.join(lacking)}, which engine {model.settings.name} cannot answer")
+                allowed = f"asks {', '.join(lacking)}, which engine {model.settings.name} cannot answer{advice}"
+                faults.add(f"strategies.{label}", name, allowed)
 
 
 def _check_samples(faults: _Faults, planned: Mapping[str, PlannedTask]) -> None:
@@ -347,11 +331,16 @@ def _check_exclusions(faults: _Faults, study: Study, planned: Mapping[str, Plann
             faults.add("exclude", item.sample_id, f"no such sample in task {item.task}")
 
 
+def wants_pool(strategy: Strategy, card: TaskCard) -> bool:
+    """Whether exemplars of our own drawing are needed; a task of another framework draws its own for its own prompts."""
+    return strategy.n_shots > 0 and strategy.form_for(card) != "native"
+
+
 def _check_pools(faults: _Faults, built: Mapping[str, Strategy], planned: Mapping[str, PlannedTask]) -> None:
     for label, strategy in built.items():
         for name, task in planned.items():
             n_groups = len({sample.group for sample in task.pool})
-            if n_groups < strategy.n_shots:
+            if wants_pool(strategy, task.task.card) and n_groups < strategy.n_shots:
                 faults.add(
                     f"strategies.{label}.shots",
                     str(strategy.n_shots),

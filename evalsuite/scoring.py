@@ -5,10 +5,12 @@ Columns are those of scores.parquet in DESIGN 5. A value stands only beside the 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from evalsuite import metrics
+from evalsuite.cards import metrics_of
 from evalsuite.data import content_hash
 from evalsuite.metrics.base import Metric
 from evalsuite.plan import Item, Plan, PlannedModel, Refused
@@ -35,12 +37,13 @@ def score_rows(plan: Plan, item: Item, answer: Answer, keys: Sequence[str]) -> I
     card = plan.tasks[item.cell.task].task.card
     base = _base_row(plan, item.cell, item.sample, answer)
     base["request_keys"] = list(keys)
-    for name in card.metrics:
-        metric = metrics.METRICS[name]
+    items = answer.details.get("items", {})
+    for name, metric in metrics_of(plan.tasks[item.cell.task].task).items():
         score = metrics.score(metric, item.sample, answer)
         reading = _reading(metric, answer)
         columns = _answer_columns(item.sample, reading, card.restricted)
-        yield {**base, "metric": name, "value": score.value, "status": score.status, **columns}
+        own = json.dumps(items[name]) if name in items else None
+        yield {**base, "metric": name, "value": score.value, "status": score.status, "item": own, **columns}
 
 
 def refused_rows(plan: Plan, cell: Cell) -> Iterator[dict[str, Any]]:
@@ -111,6 +114,25 @@ class Silent:
         """One number per label."""
         del prompt, joint
         return tuple(range(len(labels)))
+
+    @property
+    def chats(self) -> bool:
+        """Whether turns or one text are asked for changes neither how many requests there are nor how they are read."""
+        return False
+
+    def render_own(self, text: str, turns: Sequence[Message], *, scored: bool) -> tuple[Prompt, str]:
+        """An empty prompt, nothing cut off."""
+        del text, turns, scored
+        return Prompt(token_ids=(), text=""), ""
+
+    def render_whole(self, text: str) -> Prompt:
+        """An empty prompt."""
+        del text
+        return Prompt(token_ids=(), text="")
+
+    def following_ids(self, prompt: Prompt, texts: Sequence[str]) -> tuple[tuple[int, ...], ...]:
+        """One number per text."""
+        return self.continuation_ids(prompt, texts)
 
     def continuation_ids(self, prompt: Prompt, texts: Sequence[str], joint: str = " ") -> tuple[tuple[int, ...], ...]:
         """One number per text."""

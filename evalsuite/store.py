@@ -47,6 +47,7 @@ class Identity:
 def request_key(identity: Identity, request: Request) -> str:
     """Key of a request: sha256 over who answers and everything that is sent (DESIGN 2.2). Prompt text is not part of it."""
     sampling = request.sampling
+    messages = [[message.role, message.text] for message in request.prompt.messages]
     head = orjson.dumps(
         [
             SCHEMA,
@@ -60,6 +61,9 @@ def request_key(identity: Identity, request: Request) -> str:
             len(request.prompt.token_ids),
             len(request.candidates),
             [len(ids) for ids in request.continuations],
+            # Only where a server renders by itself: every other key is what it was before there were such servers.
+            *([messages] if messages else []),
+            *(["greedy"] if request.greedy else []),
         ]
     )
     # Lengths stand in the head, so the concatenated ids below can be split in one way only.

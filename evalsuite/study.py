@@ -17,6 +17,7 @@ from evalsuite.config import Study, load_study, study_as_yaml
 from evalsuite.data import content_hash
 from evalsuite.engines.base import EngineSettings
 from evalsuite.errors import Fault, UserError
+from evalsuite.interop.pairing import PairingDesign, compare_sets
 from evalsuite.models import Checkpoint, ModelEntry
 from evalsuite.outputs import (
     PLAN_SCHEMA,
@@ -165,10 +166,21 @@ def load_scores(out: str | Path) -> pd.DataFrame:
     return pd.read_parquet(path)
 
 
-def compare(out: str | Path) -> pd.DataFrame:
-    """comparisons.csv of an out directory as a frame."""
+def compare(out: str | Path, other: str | Path | None = None, design: PairingDesign | None = None) -> pd.DataFrame:
+    """Comparisons as a frame: comparisons.csv of an out directory, or those of two sets of scores, wherever they came from.
+
+    Args:
+        out: an out directory; with `other` any folder of scores, and positive differences favour it.
+        other: another folder of scores, or the same; None: comparisons.csv of `out`.
+        design: with `other`, which models and metrics, and how they are compared.
+
+    Raises:
+        UserError: there is no such file, or the two cannot be compared (`interop.pairing.compare_sets`).
+    """
     import pandas as pd
 
+    if other is not None:
+        return compare_sets(out, other, design).comparisons
     path = OutDir(Path(out)).comparisons
     if not path.exists():
         raise UserError(Fault(file=str(path), key="", value="", allowed="missing: give the out directory of a finished run"))
@@ -210,7 +222,17 @@ def _shard_lines(plan: Plan, runs: Iterable[ModelRun]) -> tuple[str, ...]:
     number, n_parts = plan.selection.shard or (1, 1)
     lines = [f"shard {number}/{n_parts} of {plan.study.study} is in the store; run without --shard for scores and report"]
     lines += [f"{run.model}: {run.n_finished} samples, {run.n_asked} asked, {run.n_failed} failed" for run in runs]
-    return tuple(lines)
+    return (*lines, *spent_lines(runs))
+
+
+def spent_lines(runs: Iterable[ModelRun]) -> list[str]:
+    """A line per model that a server answered for: calls, tokens, and what they cost where a price is stated."""
+    return [
+        f"{run.model}: {spent.n_calls} calls ({spent.n_repeats} repeated), {spent.n_prompt_tokens} + {spent.n_output_tokens} tokens, "
+        + ("no price stated" if spent.cost_usd is None else f"USD {spent.cost_usd:.2f}")
+        for run in runs
+        if (spent := run.spent) is not None
+    ]
 
 
 def _analysis_part(plan: Plan, concluded: Conclusion) -> dict[str, Any]:
@@ -248,6 +270,7 @@ def _write_manifest(plan: Plan, out: OutDir, concluded: Conclusion, runs: list[M
                 "load_s": round(run.load_s, 3),
                 "engine_s": round(run.engine_s, 3),
                 "wall_s": round(run.wall_s, 3),
+                **({} if run.spent is None else {"spent": asdict(run.spent)}),
             }
             for run in runs
         },
@@ -258,7 +281,7 @@ def _write_manifest(plan: Plan, out: OutDir, concluded: Conclusion, runs: list[M
 def recorded_model(model: PlannedModel) -> dict[str, Any]:
     """A model as it was when the study ran, JSON-ready, without folders of this machine."""
     path = model.entry.path or ""
-    label = path if path.startswith(("package:", "stub:")) else Path(model.checkpoint.path).name
+    label = path if path.startswith(("package:", "stub:")) or not model.checkpoint.path else Path(model.checkpoint.path).name
     entry = model.entry.model_dump(mode="json")
     entry["chat"]["template"] = Path(entry["chat"]["template"]).name
     return {
@@ -283,7 +306,7 @@ def recorded_models(manifest: Mapping[str, Any]) -> dict[str, PlannedModel]:
 
 def conditions(study: Study) -> dict[str, Any]:
     """What decides what is asked: everything in the study but the analysis, its exclusions and where its data lie."""
-    content = study.model_dump(mode="json", exclude={"analysis", "exclude", "data", "pairs", "question"})
+    content = study.model_dump(mode="json", exclude={"analysis", "exclude", "data", "include_path", "pairs", "question"})
     tasks = [{key: value for key, value in entry.items() if key != "metric"} for entry in content["tasks"]]
     return {**content, "tasks": tasks}
 
@@ -329,7 +352,11 @@ def _check_store(store: Store, keys: Mapping[Recorded, Sequence[str]]) -> None:
 def _placed(study: Study, out: OutDir) -> Study:
     """The study with its data paths relative to the out directory, where it is read again."""
     here = out.folder.resolve()
-    return study.model_copy(update={"data": {task: Path(os.path.relpath(path, here)) for task, path in study.data.items()}})
+    places = {
+        "data": {task: Path(os.path.relpath(path, here)) for task, path in study.data.items()},
+        "include_path": tuple(Path(os.path.relpath(path, here)) for path in study.include_path),
+    }
+    return study.model_copy(update=places)
 
 
 def _read_manifest(out: OutDir) -> dict[str, Any]:
@@ -347,7 +374,7 @@ def _read_manifest(out: OutDir) -> dict[str, Any]:
 def _result(out: OutDir, concluded: Conclusion, runs: list[ModelRun], damage: list[str]) -> Result:
     asked = sum(run.n_asked for run in runs)
     known = sum(run.n_known for run in runs)
-    head = [f"{asked} requests asked, {known} answered from the store"] if runs else []
+    head = [f"{asked} requests asked, {known} answered from the store", *spent_lines(runs)] if runs else []
     return Result(
         out=out.folder,
         scores=concluded.scores,

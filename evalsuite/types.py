@@ -29,6 +29,21 @@ FailureReason = Literal["too_long", "engine_error", "invalid_logprob", "unsuppor
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Quantity:
+    """What decides whether a number, a date or a span of weeks and days is right."""
+
+    form: Literal["number", "whole", "date", "weeks_days"]
+    """What is asked for: a number, a whole number (a score or a count), MM/DD/YYYY, or "(W weeks, D days)". The right one is the sample's
+    reference: a date or span as `answers.read_quantity` writes it, or a text that begins with the number."""
+    low: float | None = None
+    """Numbers: the lowest that counts as right, itself included; None for dates and spans, which must be equal."""
+    high: float | None = None
+    """Numbers: the highest likewise."""
+    unit: str = ""
+    """Numbers: the unit asked for, as the question writes it; empty for a bare number, a score or where the question names none."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Sample:
     """One question of a task, as it will be shown."""
 
@@ -45,7 +60,9 @@ class Sample:
     targets: tuple[int, ...] = ()
     """Shown positions of the right choices; one for single-answer tasks, empty for free-text tasks."""
     references: tuple[str, ...] = ()
-    """Right texts of a free-text task; empty for choice tasks."""
+    """Right texts of a free-text task, or the right quantity; empty for choice tasks."""
+    quantity: Quantity | None = None
+    """Tasks of kind `quantity`: the form that is asked for and what counts as right; else None."""
     language: str = "en"
     """ISO 639-1 code of the text; decides the wording around it."""
     variant: int = 0
@@ -92,6 +109,8 @@ class Prompt:
     """Token ids, with exactly one BOS where the tokenizer has one."""
     text: str
     """The same as text with template marks, for people; not part of any key."""
+    messages: tuple[Message, ...] = ()
+    """What a server that renders by itself receives instead of ids, which are then empty; empty everywhere else."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -124,6 +143,8 @@ class Request:
     """`next`: token ids whose log-probability after the prompt is wanted."""
     continuations: tuple[tuple[int, ...], ...] = ()
     """`continuation`: token ids of each continuation whose log-probabilities are wanted."""
+    greedy: bool = False
+    """`continuation`: also whether each continuation is what greedy decoding would give."""
     moments: bool = False
     """`prompt`: also the mean and variance of the log-probability over the vocabulary at each position."""
 
@@ -142,6 +163,8 @@ class Response:
     """`next`: one per candidate, in its order. `prompt`: one per token from the second on."""
     continuation_logprobs: tuple[tuple[float, ...], ...] = ()
     """`continuation`: for each continuation one per token."""
+    continuation_greedy: tuple[bool, ...] = ()
+    """`continuation` with greedy: for each continuation whether all its tokens are the likeliest at their places."""
     means: tuple[float, ...] = ()
     """`prompt` with moments: mean over the vocabulary of the log-probability, per position, weighted by probability."""
     variances: tuple[float, ...] = ()
@@ -185,7 +208,7 @@ class Reading:
     index: int | None = None
     """Shown position of the choice that was read; None for free text or if nothing was read."""
     text: str | None = None
-    """The text that was read (free text, number); None for choices or if nothing was read."""
+    """The text that was read (free text, a quantity in its canonical form); None for choices or if nothing was read."""
     rule: str = ""
     """Name of the rule that read it, e.g. `answer_line`; empty for log-probabilities."""
     also: tuple[int, ...] = ()

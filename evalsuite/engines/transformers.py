@@ -51,6 +51,8 @@ class Row:
     """Position of the first logits that are wanted; the others follow it."""
     wanted: tuple[tuple[int, ...], ...] = ()
     """For each position from `first` on the ids whose log-probability is wanted there."""
+    greedy: bool = False
+    """Also whether the first wanted id is the likeliest at each of these positions."""
     moments: bool = False
     """Also mean and variance at each of these positions."""
     sampling: Sampling | None = None
@@ -89,7 +91,14 @@ def rows_of(index: int, request: Request) -> list[Row]:
         return [Row(request=index, part=0, ids=prompt, first=len(prompt) - 1, wanted=(request.candidates,))]
     if request.kind == "continuation":
         return [
-            Row(request=index, part=part, ids=prompt + tokens[:-1], first=len(prompt) - 1, wanted=tuple((token,) for token in tokens))
+            Row(
+                request=index,
+                part=part,
+                ids=prompt + tokens[:-1],
+                first=len(prompt) - 1,
+                wanted=tuple((token,) for token in tokens),
+                greedy=request.greedy,
+            )
             for part, tokens in enumerate(request.continuations)
         ]
     if request.kind == "prompt":
@@ -278,6 +287,7 @@ class TransformersEngine:
         places = [(number, row.first + offset) for number, row in enumerate(batch) for offset in range(len(row.wanted))]
         logits, _ = self._logits(ids, mask, [number for number, _ in places], [column for _, column in places])
         values, means, variances = _gather(logits, batch)
+        tops = _tops(logits, batch)
         outcomes: list[Outcome] = []
         n_values = np.cumsum([0, *(sum(map(len, row.wanted)) for row in batch)])
         n_places = np.cumsum([0, *(len(row.wanted) for row in batch)])
@@ -289,7 +299,8 @@ class TransformersEngine:
                 continue
             logprobs, *moments = (tuple(part.tolist()) for part in found)
             mean, variance = moments if moments else ((), ())
-            outcomes.append(Response(logprobs=logprobs, means=mean, variances=variance))
+            greedy = (bool(tops[of_places].all()),) if row.greedy else ()
+            outcomes.append(Response(logprobs=logprobs, means=mean, variances=variance, continuation_greedy=greedy))
         return outcomes
 
     @torch.inference_mode()
@@ -350,6 +361,14 @@ def _gather(logits: torch.Tensor, batch: Sequence[Row]) -> tuple[Any, Any, Any]:
     return values, means, variances
 
 
+def _tops(logits: torch.Tensor, batch: Sequence[Row]) -> Any:
+    """Per position whether its first wanted id has the largest logit (of equal ones the first); not looked at where no row asks."""
+    if not any(row.greedy for row in batch):
+        return np.zeros(logits.shape[0], dtype=bool)
+    first = torch.tensor([ids[0] for row in batch for ids in row.wanted], device=logits.device)
+    return (logits.argmax(dim=-1) == first).cpu().numpy()
+
+
 def _put_together(request: Request, parts: dict[int, Outcome]) -> Outcome:
     """The outcome of a request from those of its rows; one failed continuation fails the request."""
     ordered = [parts[part] for part in sorted(parts)]
@@ -360,7 +379,10 @@ def _put_together(request: Request, parts: dict[int, Outcome]) -> Outcome:
     if request.kind == "continuation":
         logprobs = tuple(part.logprobs for part in responses)
         n_output_tokens = sum(map(len, request.continuations))
-        return Response(continuation_logprobs=logprobs, n_prompt_tokens=n_prompt_tokens, n_output_tokens=n_output_tokens)
+        greedy = tuple(itertools.chain.from_iterable(part.continuation_greedy for part in responses))
+        return Response(
+            continuation_logprobs=logprobs, continuation_greedy=greedy, n_prompt_tokens=n_prompt_tokens, n_output_tokens=n_output_tokens
+        )
     if request.kind == "generate":
         return responses[0]
     found = responses[0]

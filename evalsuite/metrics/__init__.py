@@ -6,13 +6,17 @@ import math
 
 from evalsuite.metrics.accuracy import ACCURACY, ACCURACY_STRICT
 from evalsuite.metrics.base import Metric, by_name
+from evalsuite.metrics.hamming import HAMMING
+from evalsuite.metrics.quantities import WITHIN_TOLERANCE, WITHIN_TOLERANCE_STRICT
 from evalsuite.metrics.sets import MACRO_F1
 from evalsuite.metrics.text import EXACT_MATCH, ROUGE1, ROUGE2, ROUGE_L
 from evalsuite.types import Answer, Reading, Sample, Score
 
 __all__ = ["METRICS", "Metric", "by_name", "reading_of", "score"]
 
-METRICS: dict[str, Metric] = by_name((ACCURACY, ACCURACY_STRICT, MACRO_F1, ROUGE1, ROUGE2, ROUGE_L, EXACT_MATCH))
+METRICS: dict[str, Metric] = by_name(
+    (ACCURACY, ACCURACY_STRICT, HAMMING, MACRO_F1, ROUGE1, ROUGE2, ROUGE_L, EXACT_MATCH, WITHIN_TOLERANCE, WITHIN_TOLERANCE_STRICT)
+)
 """Every metric by name. Packages that a metric needs are imported when it first computes."""
 
 
@@ -45,14 +49,35 @@ def score(metric: Metric, sample: Sample, answer: Answer) -> Score:
         ValueError: the metric does not apply to the sample, or gave a value that is not finite or out of bounds; a
             programming error, never a model's.
     """
-    if (metric.applies == "choice") != bool(sample.choices):
+    if metric.applies == "own":
+        return _own(metric, sample, answer)
+    if metric.applies != ("choice" if sample.choices else "quantity" if sample.quantity is not None else "text"):
         raise ValueError(f"{metric.name} scores {metric.applies} tasks; sample {sample.id} is of the other kind")
     reading = reading_of(metric, answer)
     if reading.status != "scored":
         return Score(metric=metric.name, value=None, status=reading.status)
+    return Score(metric=metric.name, value=_value(metric, sample, answer), status="scored")
+
+
+def _own(metric: Metric, sample: Sample, answer: Answer) -> Score:
+    """A score that the task itself gave. None where its own filter read nothing, where it gave none, or where it is no number."""
+    if answer.reading.status != "scored":
+        return Score(metric=metric.name, value=None, status=answer.reading.status)
+    if "values" not in answer.details:
+        return Score(metric=metric.name, value=None, status="refused")  # asked in a format of ours, which the task cannot judge
+    if metric.name in answer.details["unread"]:
+        return Score(metric=metric.name, value=None, status="truncated" if answer.details["cut"] else "unparsed")
+    if metric.name not in answer.details["values"]:
+        return Score(metric=metric.name, value=None, status="refused")
+    if not math.isfinite(answer.details["values"][metric.name]):
+        return Score(metric=metric.name, value=None, status="failed")
+    return Score(metric=metric.name, value=_value(metric, sample, answer), status="scored")
+
+
+def _value(metric: Metric, sample: Sample, answer: Answer) -> float:
     value = float(metric.value(sample, answer))
     low, high = min(metric.worst, metric.best), max(metric.worst, metric.best)
     # the sums of floats behind an F-measure may pass 1 by a rounding error, and nothing more
     if not math.isfinite(value) or not low - 1e-9 <= value <= high + 1e-9:
         raise ValueError(f"{metric.name} gave {value} for sample {sample.id}; its values lie in [{low}, {high}]")
-    return Score(metric=metric.name, value=min(max(value, low), high), status="scored")
+    return min(max(value, low), high)

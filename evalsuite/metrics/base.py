@@ -32,8 +32,8 @@ class Metric:
     """True if every per-sample value is worst or best, so that McNemar applies."""
     reading: Literal["lenient", "strict"]
     """Which reading of the answer it scores."""
-    applies: Literal["choice", "text"]
-    """Kind of task it can score: choices and labels, or free text."""
+    applies: Literal["choice", "text", "quantity", "own"]
+    """Kind of task it can score: choices and labels, free text, quantities, or `own`: tasks that judge by themselves."""
     value: Callable[[Sample, Answer], float]
     """Value of one answer whose reading has the status `scored`. For a set metric: 1.0 if that answer is right, else 0.0."""
     of_set: Callable[[npt.NDArray[np.int64], npt.NDArray[np.int64], int], float] | None = None

@@ -119,6 +119,59 @@ class Renderer:
             ids.append(following[0])
         return tuple(ids)
 
+    @property
+    def chats(self) -> bool:
+        """True if the model is asked through a chat template."""
+        return self.template is not None
+
+    def render_own(self, text: str, turns: Sequence[Message], *, scored: bool) -> tuple[Prompt, str]:
+        """Render a prompt whose words another framework decided: exactly as they are, with the model's BOS and template around them.
+
+        Args:
+            text: the prompt where the model has no chat template.
+            turns: the conversation where it has one (empty: `text` counts); an assistant's turn at the end is left open.
+            scored: a continuation will be scored behind it. White space at the end then belongs to the continuation (the rule of
+                lm-evaluation-harness, `TemplateLM._encode_pair`), and an empty prompt becomes the model's BOS, or else its EOS.
+
+        Returns:
+            The prompt, and the white space that was cut off its end.
+        """
+        if self.template is None or not turns:
+            body = mark(text, self.encoder.control)
+        else:
+            opened = turns[-1].text if turns[-1].role == "assistant" else ""
+            marked = [Message(role=turn.role, text=mark(turn.text, self.encoder.control)) for turn in (turns[:-1] if opened else turns)]
+            body = self._body(marked, " ") + (self.lead + mark(opened, self.encoder.control) if opened else "")
+        kept = body.rstrip() if scored else body
+        whole = self.encoder.bos_text + kept if self.bos == "prefixed" else kept
+        ids = self._encode(whole)
+        if not ids and scored:
+            first = self.encoder.bos_id if self.encoder.bos_id is not None else self.encoder.eos_id
+            ids = () if first is None else (first,)
+        prompt = Prompt(token_ids=ids, text=unmark(whole))
+        if kept:
+            self._check_bos(prompt)
+        if OPEN in whole:
+            self._marked[prompt] = whole
+        return prompt, body[len(kept) :]
+
+    def render_whole(self, text: str) -> Prompt:
+        """A text whose own log-likelihood is wanted, behind the model's BOS or, if it has none, its EOS; no template.
+
+        lm-evaluation-harness puts that token in front too, but leaves the tokenizer's own BOS where there is one: two of them.
+        """
+        first = self.encoder.bos_id if self.encoder.bos_id is not None else self.encoder.eos_id
+        ids = encode_marked(self.encoder, mark(text, self.encoder.control))
+        return Prompt(token_ids=ids if first is None else (first, *ids), text=text)
+
+    def following_ids(self, prompt: Prompt, texts: Sequence[str]) -> tuple[tuple[int, ...], ...]:
+        """Ids of each text as it continues a prompt of `render_own`, nothing put between; otherwise as `continuation_ids`.
+
+        Raises:
+            UserError: a text is empty or gives no token.
+        """
+        return self._behind(prompt, texts, "")
+
     def continuation_ids(self, prompt: Prompt, texts: Sequence[str], joint: str = " ") -> tuple[tuple[int, ...], ...]:
         """Ids of each text as it continues the prompt, joined as in `label_ids`.
 
@@ -135,7 +188,9 @@ class Renderer:
         Raises:
             UserError: a text is empty or gives no token.
         """
-        gap = self._gap(joint)
+        return self._behind(prompt, texts, self._gap(joint))
+
+    def _behind(self, prompt: Prompt, texts: Sequence[str], gap: str) -> tuple[tuple[int, ...], ...]:
         found = []
         for position, text in enumerate(texts):
             ids: tuple[int, ...] | None = ()
@@ -238,6 +293,9 @@ def open_renderer(checkpoint: Checkpoint, chat: ChatEntry, prompting: Prompting)
         UserError: no tokenizer, no template where one is needed, a template that cannot render a question and its answer,
             or a BOS that would not be there exactly once.
     """
+    if checkpoint.takes == "messages":
+        allowed = "its server renders by itself, so there are no tokens here; `renderer_for` gives what is sent"
+        raise UserError(Fault(file=f"model {checkpoint.name}", key="endpoint.api", value="chat", allowed=allowed))
     encoder: TextEncoder = ByteEncoder() if checkpoint.path.startswith("stub:") else open_tokenizer(checkpoint.name, checkpoint.path)
     if chat.template == "plain":
         uses_bos = encoder.adds_bos or _own_writes_bos(encoder, prompting)

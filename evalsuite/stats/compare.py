@@ -7,6 +7,7 @@ positive favours a, corrected over the family, and turned into one of five verdi
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -222,8 +223,8 @@ def equivalence_numbers(interval: Interval, group_sizes: IntArray, metric: Metri
         design: margin and alpha.
     """
     span = abs(metric.best - metric.worst)
-    no_variation = interval.se <= 1e-12 * span
-    floored = metric.binary or metric.of_set is not None or no_variation
+    no_variation = math.isfinite(span) and interval.se <= 1e-12 * span
+    floored = math.isfinite(span) and (metric.binary or metric.of_set is not None or no_variation)
     least = least_variation(group_sizes, design.margin, span) if floored else None
     result = equivalence_test(interval, design.margin, design.alpha, least)
     return {"equivalence_low": result.low, "equivalence_high": result.high, "p_equivalence": result.p_value}

@@ -7,6 +7,7 @@ A cell that still holds failures has counts but no numbers.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -214,7 +215,8 @@ def pair_units(
     ]
     n_missing = [int(joined[f"status_{side}"].isin(MISSING_STATUSES).sum()) for side in "ab"]
     joined = joined[(failed == 0) & ~alone & ~differs]
-    if missing == "drop":
+    # A metric without a worst value has nothing that a missing answer could count as.
+    if missing == "drop" or not math.isfinite(metric.worst):
         joined = joined[(joined["status_a"] == "scored") & (joined["status_b"] == "scored")]
     classes = paired_classes(joined) if metric.of_set is not None else None
     if classes is not None:

@@ -132,19 +132,31 @@ def read_output(response: Response, sample: Sample, context: Context) -> tuple[R
         reading = answers.read_lenient(response.text, sample, context.wording, thinking=context.thinking)
         strict = answers.read_strict(response.text, sample, context.wording, thinking=context.thinking)
         return _or_truncated(reading, response), _or_truncated(strict, response)
+    if sample.quantity is not None:
+        reading = answers.read_quantity(response.text, sample, context.wording, thinking=context.thinking)
+        strict = answers.read_quantity_strict(response.text, sample, context.wording, thinking=context.thinking)
+        return _or_truncated(reading, response), _or_truncated(strict, response)
     return _or_truncated(answers.read_text(response.text, thinking=context.thinking), response), None
 
 
-def sampling_for(sample: Sample, context: Context, draw: int = 0) -> Sampling:
-    """The study's decoding; above temperature 0 with a seed of this sample, replicate and draw (DESIGN 2.2)."""
+def sampling_for(sample: Sample, context: Context, draw: int = 0, *, stop: Sequence[str] = (), max_tokens: int | None = None) -> Sampling:
+    """The study's decoding; above temperature 0 with a seed of this sample, replicate and draw (DESIGN 2.2).
+
+    Args:
+        sample: part of the seed.
+        context: the study's decoding.
+        draw: number of the draw.
+        stop: further strings that end the text, where the task has some of its own.
+        max_tokens: the task's own limit; None: the study's.
+    """
     decoding = context.decoding
     greedy = decoding.temperature == 0
     seed = None if greedy else derive_seed(context.seed, context.card.name, sample.id, sample.variant, context.replicate, draw)
     return Sampling(
-        max_tokens=decoding.max_tokens,
+        max_tokens=max_tokens or decoding.max_tokens,
         temperature=decoding.temperature,
         top_p=1.0 if greedy else decoding.top_p,
-        stop=decoding.stop,
+        stop=tuple(dict.fromkeys((*stop, *decoding.stop))),
         seed=seed,
     )
 

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from pydantic import BaseModel
 
 from evalsuite.config import Decoding
+from evalsuite.foreign import Foreign
 from evalsuite.formats import Format, Wording
 from evalsuite.tasks import TaskCard
 from evalsuite.types import Answer, Asking, Kind, Message, Prompt, Sample
@@ -23,6 +24,23 @@ class Renders(Protocol):
 
     def label_ids(self, prompt: Prompt, labels: Sequence[str], *, joint: str = " ") -> tuple[int, ...]:
         """One id per label, as next token after the prompt."""
+        ...
+
+    @property
+    def chats(self) -> bool:
+        """True if the model is asked through a chat template."""
+        ...
+
+    def render_own(self, text: str, turns: Sequence[Message], *, scored: bool) -> tuple[Prompt, str]:
+        """A prompt whose words another framework decided, and the white space cut off its end."""
+        ...
+
+    def render_whole(self, text: str) -> Prompt:
+        """A text whose own log-likelihood is wanted."""
+        ...
+
+    def following_ids(self, prompt: Prompt, texts: Sequence[str]) -> tuple[tuple[int, ...], ...]:
+        """Ids of each text as it continues a prompt of `render_own`."""
         ...
 
     def continuation_ids(self, prompt: Prompt, texts: Sequence[str], joint: str = " ") -> tuple[tuple[int, ...], ...]:
@@ -52,6 +70,8 @@ class Context:
     """Study seed."""
     replicate: int
     """Number of the draw."""
+    foreign: Foreign | None = None
+    """The task's own framework, where it has one."""
     thinking: tuple[str, str] | None = None
     """Marks around the model's thoughts, which are cut before an answer is read."""
 

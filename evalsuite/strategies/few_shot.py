@@ -16,8 +16,9 @@ from pydantic import Field
 from evalsuite.formats import Format
 from evalsuite.seeds import derive_seed
 from evalsuite.strategies.ask import ask
+from evalsuite.strategies.ask_foreign import ask_foreign
 from evalsuite.strategies.base import Context, StrategySpec
-from evalsuite.strategies.options import KIND_OF_FORMAT, FormatOptions
+from evalsuite.strategies.options import FormatOptions
 from evalsuite.tasks import TaskCard
 from evalsuite.types import Answer, Asking, Kind, Sample
 
@@ -50,21 +51,23 @@ class FewShot:
         return self.options.form_for(card)
 
     def kinds_for(self, card: TaskCard) -> frozenset[Kind]:
-        """The one request kind of the format."""
-        return frozenset({KIND_OF_FORMAT[self.form_for(card)]})
+        """Request kinds of the format."""
+        return self.options.kinds_for(card)
 
     def prepare(self, context: Context) -> Asking[tuple[Sample, ...]]:
         """The fixed exemplars; none where each sample draws its own."""
-        if self.options.exemplars == "random":
+        if self.options.exemplars == "random" or self.form_for(context.card) == "native":
             return ()
         return drawn(context.pool(), self.options.shots, derive_seed(context.seed, *self._draw(context)))
         yield  # makes this a generator
 
     def answer(self, sample: Sample, state: tuple[Sample, ...], context: Context) -> Asking[Answer]:
         """One answer in the format, after the exemplars; their ids stand in `details`."""
+        form = self.form_for(context.card)
+        if form == "native":
+            return (yield from ask_foreign(sample, self.options.shots, context))
         seed = derive_seed(context.seed, *self._draw(context), sample.id)
         shots = state or drawn(context.pool(), self.options.shots, seed)
-        form = self.form_for(context.card)
         return (yield from ask(sample, shots, form, context, self.options.normalisation or "byte"))
 
     def _draw(self, context: Context) -> tuple[str | int, ...]:

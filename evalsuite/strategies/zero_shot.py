@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from evalsuite.formats import Format
 from evalsuite.strategies.ask import ask
+from evalsuite.strategies.ask_foreign import ask_foreign
 from evalsuite.strategies.base import Context, StrategySpec
-from evalsuite.strategies.options import KIND_OF_FORMAT, FormatOptions
+from evalsuite.strategies.options import FormatOptions
 from evalsuite.tasks import TaskCard
 from evalsuite.types import Answer, Asking, Kind, Sample
 
@@ -26,8 +27,8 @@ class ZeroShot:
         return self.options.form_for(card)
 
     def kinds_for(self, card: TaskCard) -> frozenset[Kind]:
-        """The one request kind of the format."""
-        return frozenset({KIND_OF_FORMAT[self.form_for(card)]})
+        """Request kinds of the format."""
+        return self.options.kinds_for(card)
 
     def prepare(self, context: Context) -> Asking[None]:
         """Nothing spans samples."""
@@ -37,6 +38,8 @@ class ZeroShot:
     def answer(self, sample: Sample, state: None, context: Context) -> Asking[Answer]:
         """One answer in the format."""
         form = self.form_for(context.card)
+        if form == "native":
+            return (yield from ask_foreign(sample, 0, context))
         return (yield from ask(sample, (), form, context, self.options.normalisation or "byte"))
 
 
