@@ -375,6 +375,10 @@ def _result(out: OutDir, concluded: Conclusion, runs: list[ModelRun], damage: li
     asked = sum(run.n_asked for run in runs)
     known = sum(run.n_known for run in runs)
     head = [f"{asked} requests asked, {known} answered from the store", *spent_lines(runs)] if runs else []
+    missing = {status: n for status, n in concluded.counts.items() if status != "scored"}
+    if missing:
+        named = ", ".join(f"{n} {status}" for status, n in missing.items())
+        head.append(f"{sum(missing.values())} of {sum(concluded.counts.values())} answers have no score ({named})")
     return Result(
         out=out.folder,
         scores=concluded.scores,
