@@ -43,18 +43,18 @@ def load(names: Sequence[str], include_path: Sequence[Path]) -> dict[str, tuple[
 
 
 def _load_one(name: str, include_path: Sequence[Path]) -> tuple[Task, ...]:
-    manager = _manager_with(name, include_path)
-    matches = manager.match_tasks([name]) if "*" in name or "?" in name else [name]
-    known = set(manager.all_tasks)
+    index = _manager_with(name, include_path)
+    matches = index.match_tasks([name]) if "*" in name or "?" in name else [name]
+    known = set(index.all_tasks)
     if not matches or any(match not in known for match in matches):
         close = difflib.get_close_matches(name, known, n=5)
         hint = f"; did you mean {', '.join(close)}?" if close else ""
         allowed = f"no such lm-eval task or group{hint} (`lm-eval ls tasks` lists all)"
         raise UserError(Fault(file="study", key="tasks", value=f"{PREFIX}{name}", allowed=allowed))
     try:
-        loaded = manager.load(matches)
+        loaded = index.load(matches)
     except Exception as error:  # a task's YAML and its Python may raise anything; it becomes a fault that names the task
-        raise UserError(_load_fault(name, manager, error)) from error
+        raise UserError(_load_fault(name, index, error)) from error
     groups = tuple(_group(group) for group in loaded.get("groups", {}).values())
     tasks = []
     for member, task in loaded["tasks"].items():
@@ -70,16 +70,16 @@ def _manager_with(name: str, include_path: Sequence[Path]) -> Any:
     folders = [str(folder) for folder in include_path]
     try:
         if folders:
-            manager = TaskManager(include_path=folders, include_defaults=False)
-            if name in manager.all_tasks:
-                return manager
+            index = TaskManager(include_path=folders, include_defaults=False)
+            if name in index.all_tasks:
+                return index
         return TaskManager(include_path=folders or None, include_defaults=True)
     except Exception as error:  # a YAML file that its scanner cannot read raises whatever the parser raises
         raise UserError(Fault(file=", ".join(folders) or "lm_eval", key="include_path", value="", allowed=_words(error))) from error
 
 
-def _load_fault(name: str, manager: Any, error: Exception) -> Fault:
-    entry = manager.task_index.get(name)
+def _load_fault(name: str, index: Any, error: Exception) -> Fault:
+    entry = index.task_index.get(name)
     path = getattr(entry, "yaml_path", None)
     file = str(path) if path else f"lm_eval task {name}"
     return Fault(file=file, key="task", value=name, allowed=f"cannot be loaded by lm-eval {version('lm_eval')}: {_words(error)}")

@@ -90,7 +90,7 @@ class LmEvalTask:
         row = self._row(sample)
         if row is None:
             return ()
-        return tuple(_as_ask(instance, style, greedy=self._needs_greedy()) for instance in self._instances(sample, row, style))
+        return tuple(_as_ask(part, style, greedy=self._needs_greedy()) for part in self._instances(sample, row, style))
 
     def judge(self, sample: Sample, style: Style, results: Sequence[Result]) -> Judged:
         """Filters and metrics of the task on the results of a row, filter by filter as its evaluator does."""
@@ -98,15 +98,15 @@ class LmEvalTask:
         if row is None:
             raise ValueError(f"sample {sample.id} is not as task {self.name} made it")
         instances = self._instances(sample, row, style)
-        for instance, result in zip(instances, results, strict=True):
-            instance.resps = list(result) if isinstance(result, tuple) and instance.request_type == "generate_until" else [result]
+        for part, result in zip(instances, results, strict=True):
+            part.resps = list(result) if isinstance(result, tuple) and part.request_type == "generate_until" else [result]
         items: dict[str, Any] = {}
         values: dict[str, float] = {}
         unread: set[str] = set()
         shown = None
         for ensemble in self.task._filters:
             ensemble.apply(instances)
-            filtered = [instance.filtered_resps[ensemble.name] for instance in instances]
+            filtered = [part.filtered_resps[ensemble.name] for part in instances]
             shown = filtered[0] if shown is None else shown
             empty = _nothing_read(ensemble, filtered)
             for name, raw in self.task.process_results(dict(row), filtered).items():
@@ -187,22 +187,22 @@ def _turns(messages: Sequence[Mapping[str, str]], add_generation_prompt: bool = 
     return tuple(Message(role=turn["role"], text=turn["content"]) for turn in messages)  # type: ignore[arg-type]  # lm-eval's roles are ours
 
 
-def _as_ask(instance: Any, style: Style, *, greedy: bool) -> Ask:
-    arguments = instance.args
-    if instance.request_type == "loglikelihood_rolling":
+def _as_ask(part: Any, style: Style, *, greedy: bool) -> Ask:
+    arguments = part.args
+    if part.request_type == "loglikelihood_rolling":
         return Ask(text=arguments[0], rolling=True)
     context = arguments[0]
     text, turns = (context, ()) if isinstance(context, str) else ("", context)
     if isinstance(context, str) and style.chat:
         # An unconditional continuation has an empty context, which no template makes a conversation of.
         turns = ()
-    if instance.request_type == "loglikelihood":
+    if part.request_type == "loglikelihood":
         return Ask(text=text, turns=turns, continuation=arguments[1], greedy=greedy)
     kwargs = arguments[1]
     until = kwargs.get("until") or ()
     stop = tuple(text for text in ([until] if isinstance(until, str) else until) if text)
     limit = kwargs.get("max_gen_toks") or kwargs.get("max_new_tokens") or kwargs.get("max_tokens")
-    return Ask(text=text, turns=turns, stop=stop, max_tokens=None if limit is None else int(limit), n_draws=int(instance.repeats or 1))
+    return Ask(text=text, turns=turns, stop=stop, max_tokens=None if limit is None else int(limit), n_draws=int(part.repeats or 1))
 
 
 def _targets(target: Any, choices: Sequence[str]) -> tuple[int, ...]:
