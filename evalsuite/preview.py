@@ -12,11 +12,12 @@ from evalsuite.errors import Fault, UserError
 from evalsuite.models import Memory, memory_gib
 from evalsuite.plan import Item, Plan, PlannedModel, Refused, Selection, context_tokens, tokens_needed
 from evalsuite.programs import context_for, n_programs, prepare_all
-from evalsuite.prompts import Renderer, open_renderer
+from evalsuite.prompts import renderer_for
 from evalsuite.resolve import resolve
 from evalsuite.stats.multiplicity import reachable
 from evalsuite.stats.power import Assumptions, Attainable, attainable
 from evalsuite.store import Store, request_key
+from evalsuite.strategies.base import Renders
 from evalsuite.types import Failure, Request, Tell, untold
 from evalsuite.waves import Answered, Asked
 
@@ -47,6 +48,10 @@ class ModelPreview:
     """Memory of the weights at the dtype in use; None for the stub engine or a configuration that does not say."""
     kv_gib: float | None
     """Memory of the keys and values of the longest request; None likewise."""
+    counted: bool = True
+    """False: tokens are the server's own, and taken to be four bytes long wherever they are shown."""
+    cost_usd: tuple[float, float] | None = None
+    """US dollars of the prompts, and of the answers if each took all the tokens that it may; None where no price is stated."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,7 +83,7 @@ def probe(plan: Plan) -> None:
     faults = _unreachable(plan)
     for model in plan.models.values():
         try:
-            renderer = open_renderer(model.checkpoint, model.entry.chat, plan.study.prompting)
+            renderer = renderer_for(model.checkpoint, model.entry.chat, plan.study.prompting)
         except UserError as error:
             faults.extend(error.faults)
             continue
@@ -99,7 +104,7 @@ def _unreachable(plan: Plan) -> list[Fault]:
 
 
 def first_requests(
-    plan: Plan, model: PlannedModel, renderer: Renderer, n_samples: int | None = None, faults: list[Fault] | None = None
+    plan: Plan, model: PlannedModel, renderer: Renders, n_samples: int | None = None, faults: list[Fault] | None = None
 ) -> Iterator[tuple[Item, Sequence[Request]]]:
     """The first wave of each item of a model, as it would be sent.
 
@@ -172,35 +177,51 @@ def preview(file: str | Path, selection: Selection, store_folder: Path, tell: Te
 
 
 def _model_preview(plan: Plan, model: PlannedModel, store: Store, tell: Tell) -> ModelPreview:
-    renderer = open_renderer(model.checkpoint, model.entry.chat, plan.study.prompting)
+    renderer = renderer_for(model.checkpoint, model.entry.chat, plan.study.prompting)
     limit = context_tokens(model)
     lengths: dict[str, tuple[int, int]] = {}
+    n_output: dict[str, int] = {}
     n_items, n_expected = 0, n_programs(plan, model.name)
     for _, requests in first_requests(plan, model, renderer):
         n_items += 1
         tell(f"counting {model.name}", n_items, n_expected)
         for request in requests:
-            n_prompt = len(request.prompt.token_ids)
-            lengths[request_key(model.identity, request)] = (n_prompt, tokens_needed(request))
+            key, n_prompt = request_key(model.identity, request), _n_prompt_tokens(request)
+            n_output[key] = 0 if request.sampling is None else request.sampling.max_tokens
+            lengths[key] = (n_prompt, n_prompt + tokens_needed(request) - len(request.prompt.token_ids))
     known = {key for key in lengths if store.get(key) is not None}
     longest = max((total for _, total in lengths.values()), default=0)
     memory = _memory(model)
+    asked = lengths.keys() - known
+    counted = model.checkpoint.takes == "ids"
     return ModelPreview(
         model=model.name,
         n_items=n_items,
         n_requests=len(lengths),
         n_known=len(known),
-        n_prompt_tokens=sum(prompt for key, (prompt, _) in lengths.items() if key not in known),
+        n_prompt_tokens=sum(lengths[key][0] for key in asked),
         longest=longest,
         n_context_tokens=limit,
-        n_too_long=sum(limit is not None and total > limit for _, total in lengths.values()),
+        n_too_long=sum(limit is not None and counted and total > limit for _, total in lengths.values()),
         weights_gib=None if memory is None else memory.weights,
         kv_gib=None if memory is None else memory.kv_per_token_bytes * longest / 2**30,
+        counted=counted,
+        cost_usd=_cost(model, sum(lengths[key][0] for key in asked), sum(n_output[key] for key in asked)),
     )
 
 
+def _n_prompt_tokens(request: Request) -> int:
+    """Tokens of a prompt; of messages, whose tokens nobody here knows, a quarter of their bytes."""
+    return len(request.prompt.token_ids) or sum(len(message.text.encode()) for message in request.prompt.messages) // 4
+
+
+def _cost(model: PlannedModel, n_prompt_tokens: int, n_output_tokens: int) -> tuple[float, float] | None:
+    price = None if model.entry.endpoint is None else model.entry.endpoint.price
+    return None if price is None else (n_prompt_tokens * price.input / 1e6, n_output_tokens * price.output / 1e6)
+
+
 def _memory(model: PlannedModel) -> Memory | None:
-    if model.entry.is_stub:
+    if model.entry.is_stub or model.checkpoint.served:
         return None
     try:
         return memory_gib(model.checkpoint.config, model.settings.dtype, parameters_b=model.entry.parameters_b)
@@ -218,9 +239,11 @@ def preview_lines(preview: Preview) -> list[str]:
     for model in preview.models:
         context = "unknown" if model.n_context_tokens is None else str(model.n_context_tokens)
         lines.append(
-            f"{model.model:24} {model.n_items:8} {model.n_requests:9} {model.n_known:9} {model.n_prompt_tokens:14}"
-            f" {model.longest:8} {context:>8} {model.n_too_long:9} {_memory_text(model):>16}"
+            f"{model.model:24} {model.n_items:8} {model.n_requests:9} {model.n_known:9} {_tokens_text(model, model.n_prompt_tokens):>14}"
+            f" {_tokens_text(model, model.longest):>8} {context:>8} {model.n_too_long:9} {_memory_text(model):>16}"
         )
+    costs = [(model.model, *model.cost_usd) for model in preview.models if model.cost_usd is not None]
+    lines += [f"{name}: about USD {sent:.2f} for the prompts, at most USD {back:.2f} for the answers" for name, sent, back in costs]
     assumed = Assumptions()
     assumptions = f"models disagree on {assumed.discordance:.0%} of samples, correlation {assumed.icc} within groups"
     lines += [
@@ -235,6 +258,11 @@ def preview_lines(preview: Preview) -> list[str]:
         equivalent = f"{'yes' if reach.equivalent_reachable else 'no'} (±{100 * preview.margin:.1f})"
         lines.append(f"{name:24} {n_samples:8} {n_groups:8} {n_refused:8} {smallest:>20} {equivalent:>23}")
     return lines
+
+
+def _tokens_text(model: ModelPreview, n_tokens: int) -> str:
+    """Tokens, marked where they are only guessed."""
+    return str(n_tokens) if model.counted else f"~{n_tokens}"
 
 
 def _memory_text(model: ModelPreview) -> str:

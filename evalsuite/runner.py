@@ -12,10 +12,10 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from evalsuite.engines import open_engine
-from evalsuite.engines.base import Engine, EngineInfo
+from evalsuite.engines.base import Engine, EngineInfo, Metered, Spent
 from evalsuite.plan import Item, Plan, PlannedModel, context_tokens, tokens_needed
 from evalsuite.programs import Preparation, answers_of, n_programs, prepare_all
-from evalsuite.prompts import open_renderer
+from evalsuite.prompts import renderer_for
 from evalsuite.store import Store, note_engine, request_key
 from evalsuite.types import Answer, Failure, Outcome, Request
 from evalsuite.waves import Answered, Asked, Finished
@@ -57,6 +57,8 @@ class ModelRun:
     """Seconds in all."""
     info: EngineInfo | None = None
     """What was loaded, None if nothing was."""
+    spent: Spent | None = None
+    """What a server that is paid by use was asked for, None for every other engine."""
     preparations: dict[Preparation, tuple[str, ...]] = field(default_factory=dict)
     """Keys of the requests of each preparation."""
 
@@ -79,7 +81,7 @@ def run_model(
         begin: called before an engine is asked anything.
     """
     started = time.perf_counter()
-    renderer = open_renderer(model.checkpoint, model.entry.chat, plan.study.prompting)
+    renderer = renderer_for(model.checkpoint, model.entry.chat, plan.study.prompting)
     with ExitStack() as stack:
         asker = _Asker(model=model, store=store, run=run, watch=watch, begin=begin, stack=stack)
         prepared = prepare_all(plan, model, renderer, asker)
@@ -164,6 +166,8 @@ class _Asker:
             self._count(outcome)
             self.watch(self.run)
         self.run.engine_s += time.perf_counter() - started
+        if isinstance(engine, Metered):
+            self.run.spent = engine.spent
         for key in order:
             if key not in outcomes:
                 # An engine that forgets a request breaks its contract; the sample is ours to repair, never a zero.

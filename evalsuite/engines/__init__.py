@@ -2,7 +2,8 @@
 
 An engine module defines `load(path, settings) -> Engine` and is imported only when it is opened. What can be asked of it
 before that is defined by `_<engine>_light`, or by the engine module itself where there is no such module:
-`check(path, settings) -> tuple[Fault, ...]` and `kinds_of(path) -> frozenset[Kind]`, which import nothing heavy.
+`check(path, settings) -> tuple[Fault, ...]` and `kinds_of(path) -> frozenset[Kind]`, which import nothing heavy; where kinds
+depend on the settings too, also `kinds_with(path, settings)`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from contextlib import contextmanager
 from types import ModuleType
 
 from evalsuite.engines._cuda import has_cuda as has_cuda
+from evalsuite.engines._cuda import n_cuda_devices as n_cuda_devices
 from evalsuite.engines.base import Engine, EngineSettings
 from evalsuite.errors import Fault, UserError, nearest
 from evalsuite.types import Kind
@@ -63,14 +65,20 @@ def check_settings(path: str, settings: EngineSettings) -> tuple[Fault, ...]:
     return faults
 
 
-def kinds_of(name: str, path: str) -> frozenset[Kind]:
+def kinds_of(name: str, path: str, settings: EngineSettings | None = None) -> frozenset[Kind]:
     """Request kinds that an engine will support for a path once it is open; imports nothing heavy.
 
+    Args:
+        name: engine name.
+        path: as for `open_engine`.
+        settings: as for `open_engine`; None: what the engine supports whatever they are.
+
     Raises:
-        UserError: unknown engine, or a path that states kinds and cannot be read.
+        UserError: unknown engine, or a path or settings that state kinds and cannot be read.
     """
     _check_name(name)
-    kinds: frozenset[Kind] = _light_module(name).kinds_of(path)
+    light = _light_module(name)
+    kinds: frozenset[Kind] = light.kinds_with(path, settings) if settings and hasattr(light, "kinds_with") else light.kinds_of(path)
     return kinds
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from evalsuite.types import Kind, Outcome, Request
 
@@ -51,6 +51,36 @@ class EngineInfo:
     """Most tokens of prompt plus output that it accepts."""
     versions: Mapping[str, str]
     """Versions of the libraries that compute."""
+    notes: tuple[str, ...] = ()
+    """How it computes where there is a choice, one line each, e.g. that a fast way was found wrong and is off; for the manifest."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Spent:
+    """What an engine that is paid by use has used since it was opened, answers that became failures included."""
+
+    n_calls: int
+    """Calls that were answered."""
+    n_repeats: int
+    """Calls that were made again."""
+    n_prompt_tokens: int
+    """Prompt tokens as the server counts them."""
+    n_output_tokens: int
+    """Output tokens likewise."""
+    cost_usd: float | None
+    """US dollars at the stated price, None if none is stated."""
+    served_as: tuple[str, ...]
+    """What the server called what answered; more than one: it changed on the way."""
+
+
+@runtime_checkable
+class Metered(Protocol):
+    """An engine that is paid by use."""
+
+    @property
+    def spent(self) -> Spent:
+        """What was used so far."""
+        ...
 
 
 class Engine(Protocol):

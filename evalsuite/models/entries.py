@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, PrivateAttr, StringConstraints, field_validator, model_validator
 
 from evalsuite.config import FileModel, PlainName
+from evalsuite.models.endpoints import EndpointEntry
 
 Text = Annotated[str, StringConstraints(min_length=1)]
 
@@ -52,6 +53,8 @@ class ModelEntry(FileModel):
     """Folder (relative to models.yaml), `package:<folder in the package>`, or `stub:<behaviour>`."""
     revision: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")] | None = None
     """Commit on the hub, 40 hexadecimal digits; null: not pinned."""
+    endpoint: EndpointEntry | None = None
+    """Server that answers for the model; `repo` or `path` then only give tokenizer and configuration, for servers that take ids."""
     domain: Literal["generalist", "biomedical"]
     """What it was trained for."""
     base: PlainName | None = None
@@ -64,8 +67,8 @@ class ModelEntry(FileModel):
     """ISO 639-1 codes that it was made for."""
     licence: str | None = None
     """Licence of the weights; null = unknown."""
-    gated: bool = False
-    """True: the hub asks for an account that has accepted the licence."""
+    gated: bool | None = None
+    """True: the hub asks for an account that has accepted the licence; null = unknown."""
     knowledge_cutoff: Annotated[str, StringConstraints(pattern=r"^\d{4}(-\d{2}){0,2}$")] | None = None
     """Year, month or day after which it has read nothing; null = unknown."""
     trained_on: tuple[Annotated[str, StringConstraints(pattern=r"^[^/\s]+(/[^/\s]+)?$")], ...] | None = None
@@ -92,7 +95,21 @@ class ModelEntry(FileModel):
             raise ValueError("repo and path are both given: keep one")
         if self.path and self.revision:
             raise ValueError("revision belongs to a repo; a path is pinned by its contents")
+        if self.endpoint is not None:
+            self._check_endpoint(self.endpoint)
         return self
+
+    def _check_endpoint(self, endpoint: EndpointEntry) -> None:
+        if self.is_stub:
+            raise ValueError("endpoint and a stub path are both given: keep one")
+        if endpoint.api == "completions" and not (self.repo or self.path):
+            raise ValueError("endpoint.api: completions receives token ids: also give `path` or `repo`, for tokenizer and configuration")
+        if endpoint.api == "completions":
+            return
+        if self.repo or self.path:
+            raise ValueError("endpoint.api: chat renders by itself, so `repo` and `path` mean nothing: leave them out")
+        if self.chat.template != "own" or self.chat.answer_prefix:
+            raise ValueError("endpoint.api: chat renders by itself: chat.template and chat.answer_prefix cannot be obeyed")
 
     @property
     def file(self) -> str:

@@ -44,6 +44,12 @@ def ask_foreign(sample: Sample, shots: int | None, context: Context) -> Asking[A
     if failures:
         return failed_answer(failures, n_calls=len(sent))
     responses = [outcome for outcome in outcomes if isinstance(outcome, Response)]
+    if any(
+        asks[one.asks[0]].greedy and len(response.continuation_greedy) < len(one.asks)
+        for one, response in zip(sent, responses, strict=True)
+    ):
+        silent = Failure(reason="unsupported", message="the engine does not say what greedy decoding would give", transient=True)
+        return failed_answer([silent], n_calls=len(sent))
     results = _results(asks, sent, responses)
     judged = foreign.judge(sample, style, results)
     return _answer(judged, responses)
