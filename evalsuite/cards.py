@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -105,6 +105,12 @@ class Task:
     to_sample: Callable[[Row, int], Sample | Excluded]
     """(row, 0-based number of the row in its split) -> sample. For a malformed row raises RowError, whose words (never the row's) are
     always shown; of any other exception only type and line are shown where the task is restricted."""
+    keeps: Callable[[Row], bool] | None = None
+    """Whether a row is this task's at all, where one file or hub split serves several tasks (a column `subject`); the others are neither
+    counted nor fingerprinted. None: all are."""
+    choose_reader: Callable[[Sequence[Row]], Callable[[Row, int], Sample | Excluded]] | None = None
+    """Chooses what stands in for `to_sample` from all rows of a split, where a row alone does not say how it is to be read (keys from 0 or
+    from 1). Raises RowError where the rows do not say it either. None: `to_sample` reads them."""
     folder: Path | None = None
     """Folder of the plugin, set when it is found; data files beside the plugin lie there."""
     foreign: Foreign | None = None

@@ -12,8 +12,8 @@ import os
 import traceback
 import unicodedata
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from evalsuite.cards import Split, Task, TaskCard
@@ -137,7 +137,8 @@ def load_split(task: Task, split: str, study_data: Mapping[str, Path]) -> Loaded
     lines: dict[str, int] = {}
     digest = hashlib.sha256()
     n_rows = 0
-    for line, row in _rows(task, split, place):
+    task, rows = _read_as(task, _own_rows(task, _rows(task, split, place), where), where)
+    for line, row in rows:
         if len(faults) >= MAX_FAULTS:
             raise UserError(faults[:MAX_FAULTS])
         if isinstance(row, Fault):
@@ -236,6 +237,30 @@ def _rows(task: Task, split: str, place: Located) -> Iterator[tuple[int, Row | F
         yield from hub_rows(card.hub_id or "", card.hub_config, card.splits[split].hub_split or "", card.revision)
     except HubError as error:
         raise UserError(_not_found(card, split, (), str(error))) from error
+
+
+def _own_rows(task: Task, rows: Iterable[tuple[int, Row | Fault]], where: str) -> Iterator[tuple[int, Row | Fault]]:
+    """The rows that are this task's, where a source serves several."""
+    for line, row in rows:
+        if task.keeps is None or isinstance(row, Fault):
+            yield line, row
+            continue
+        try:
+            if task.keeps(row):
+                yield line, row
+        except Exception as error:  # noqa: BLE001 - a plugin may raise anything, and a traceback would print the row that it raised for
+            yield line, _refused(task, row, error, f"{where}:{line}")
+
+
+def _read_as(task: Task, rows: Iterable[tuple[int, Row | Fault]], where: str) -> tuple[Task, Iterable[tuple[int, Row | Fault]]]:
+    """The task with the reader that fits its rows, and the rows."""
+    if task.choose_reader is None:
+        return task, rows
+    held = list(rows)
+    try:
+        return replace(task, to_sample=task.choose_reader([row for _, row in held if not isinstance(row, Fault)])), held
+    except RowError as error:
+        raise UserError(Fault(file=where, key="", value="", allowed=f"the plugin of {task.card.name} refuses its rows: {error}")) from error
 
 
 def _canonical(row: Row) -> bytes:

@@ -2,7 +2,7 @@
 
 Three formats. `letters`: choices are listed under labels and the label is scored by its probability as next token.
 `cloze`: choices are not listed; each choice's text is scored as a continuation. `generate`: choices are listed (if any)
-and the model writes; `answers` reads what it wrote.
+and the model writes; `answers` reads what it wrote. `native` is not laid out here: the task brings its own prompts.
 
 Sources: the letters layout is the field's common one (lm-evaluation-harness `medqa_4options`: question, lettered choices
 and "Answer:" on lines of their own); the cloze layout is OLMES' CF (arXiv 2406.08446); the output contract of `generate` is
@@ -12,13 +12,13 @@ that of openai/simple-evals ("Answer: $LETTER" on a line of its own). The Spanis
 from __future__ import annotations
 
 import string
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from evalsuite.types import Sample
 
-Format = Literal["letters", "cloze", "generate"]
-FORMATS: tuple[Format, ...] = ("letters", "cloze", "generate")
+Format = Literal["letters", "cloze", "generate", "native"]
+FORMATS: tuple[Format, ...] = ("letters", "cloze", "generate", "native")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,7 +34,9 @@ class Wording:
     answer: str = "Answer"
     """Cue after the question, and first word of the output contract."""
     contract: str = ""
-    """Output contract of `generate` for choice tasks; `{answer}` stands for the cue."""
+    """Output contract of `generate` for choices and quantities; `{answer}` stands for the cue."""
+    several: bool = False
+    """Every right choice is asked for. Only then are several letters read out of an output; otherwise they contradict each other."""
 
 
 WORDINGS: dict[str, Wording] = {
@@ -47,14 +49,29 @@ WORDINGS: dict[str, Wording] = {
         answer="Respuesta",
         contract='Contesta con una sola línea de la forma "{answer}: X", donde X es la letra de la opción correcta.',
     ),
+    # French sets a blank before the colon.
     "fr": Wording(
-        context="Contexte",
-        question="Question",
-        answer="Réponse",
+        context="Contexte ",
+        question="Question ",
+        answer="Réponse ",
         contract='Répondez par une seule ligne de la forme "{answer}: X", où X est la lettre de la bonne réponse.',
     ),
 }
 """Default wording by language."""
+
+_SEVERAL = {
+    "en": 'One or more of the choices are right. Answer with one line of the form "{answer}: X, Y", that is, the letters of all right '
+    "choices, separated by commas.",
+    "es": 'Una o varias opciones son correctas. Contesta con una sola línea de la forma "{answer}: X, Y", con las letras de todas las '
+    "opciones correctas, separadas por comas.",
+    "fr": 'Une ou plusieurs réponses sont exactes. Répondez par une seule ligne de la forme "{answer}: X, Y", avec les lettres de toutes '
+    "les réponses exactes, séparées par des virgules.",
+}
+_QUANTITY = {
+    "en": 'Answer with one line of the form "{answer}: X", where X is the value asked for, with its unit if it has one.',
+    "es": 'Contesta con una sola línea de la forma "{answer}: X", donde X es el valor que se pide, con su unidad si la tiene.',
+    "fr": 'Répondez par une seule ligne de la forme "{answer}: X", où X est la valeur demandée, avec son unité si elle en a une.',
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,6 +89,16 @@ class Layout:
 def default_wording(language: str) -> Wording:
     """Wording of a language; English where we have none."""
     return WORDINGS.get(language, WORDINGS["en"])
+
+
+def several_wording(language: str) -> Wording:
+    """Wording of a language for tasks whose samples may have several right choices; it does not say how many a sample has."""
+    return replace(default_wording(language), contract=_SEVERAL.get(language, _SEVERAL["en"]), several=True)
+
+
+def quantity_wording(language: str) -> Wording:
+    """Wording of a language for tasks that ask for a quantity."""
+    return replace(default_wording(language), contract=_QUANTITY.get(language, _QUANTITY["en"]))
 
 
 def labels_of(sample: Sample) -> tuple[str, ...]:
@@ -102,8 +129,8 @@ def lay_out(sample: Sample, form: Format, wording: Wording) -> Layout:
     if form == "cloze":
         block = question_block(sample, wording, with_choices=False)
         return Layout(user=f"{block}\n{wording.answer}:", joint=" ", answers=sample.choices)
-    if sample.choices:
-        block = question_block(sample, wording, with_choices=True)
+    if sample.choices or sample.quantity is not None:
+        block = question_block(sample, wording, with_choices=bool(sample.choices))
         contract = wording.contract.replace("{answer}", wording.answer)
         return Layout(user=f"{block}\n{contract}" if contract else block, joint="\n", answers=())
     block = question_block(sample, wording, with_choices=False)
@@ -119,7 +146,7 @@ def right_answer(sample: Sample, form: Format, wording: Wording) -> str:
     if not sample.choices:
         if not sample.references:
             raise ValueError(f"sample {sample.id} has no reference")
-        return sample.references[0]
+        return sample.references[0] if sample.quantity is None else f"{wording.answer}: {sample.references[0]}"
     if not sample.targets:
         raise ValueError(f"sample {sample.id} has no target")
     if form == "cloze":

@@ -69,6 +69,7 @@ SCORES_SCHEMA = pa.schema(
         ("n_output_tokens", pa.int64()),
         ("request_keys", TEXTS),
         ("label_mass", pa.float64()),
+        ("answer_indices", pa.string()),
         ("failure", pa.string()),
         ("output", pa.string()),
         ("tags", TEXTS),

@@ -87,10 +87,13 @@ def _reading(metric: Metric, answer: Answer) -> Reading:
 
 def _answer_columns(sample: Sample, reading: Reading, restricted: bool) -> dict[str, Any]:
     if reading.index is None:
-        return {"answer": None if restricted else reading.text, "answer_index": None, "shown_position": None}
+        return {"answer": None if restricted else reading.text, "answer_index": None, "answer_indices": None, "shown_position": None}
+    shown = (reading.index, *reading.also)
     return {
-        "answer": None if restricted else sample.choices[reading.index],
+        "answer": None if restricted else " | ".join(sample.choices[index] for index in shown),
+        # of several, the first shown; all of them, in the order of `target`, stand in `answer_indices`
         "answer_index": sample.original_index(reading.index),
+        "answer_indices": ",".join(str(index) for index in sorted(sample.original_index(index) for index in shown)),
         "shown_position": reading.index,
     }
 
@@ -98,7 +101,7 @@ def _answer_columns(sample: Sample, reading: Reading, restricted: bool) -> dict[
 def target_text(sample: Sample, restricted: bool) -> str | None:
     """Original index of the right choice as text (several: comma-separated); the reference of free text unless restricted."""
     if sample.choices:
-        return ",".join(str(sample.original_index(target)) for target in sample.targets)
+        return ",".join(str(index) for index in sorted(sample.original_index(target) for target in sample.targets))
     return None if restricted or not sample.references else sample.references[0]
 
 

@@ -32,6 +32,7 @@ from evalsuite.rows import Row as Row
 from evalsuite.rows import RowError as RowError
 from evalsuite.rows import read_choices as read_choices
 from evalsuite.rows import read_key as read_key
+from evalsuite.rows import stem_name as stem_name
 from evalsuite.types import Sample
 
 
@@ -251,8 +252,8 @@ def _card_faults(card: TaskCard) -> Iterator[tuple[str, str, str]]:
     """(key, value, allowed) of each fault of a card."""
     if not re.fullmatch(r"[a-z0-9][a-z0-9_]*", card.name):
         yield "name", card.name, "lower-case letters, digits and underscores"
-    if card.kind not in ("choice", "labels", "text"):
-        yield "kind", card.kind, "choice, labels or text"
+    if card.kind not in get_args(TaskKind):
+        yield "kind", card.kind, f"one of {', '.join(get_args(TaskKind))}"
     for key in ("description", "licence", "citation", "get_data"):
         if not getattr(card, key).strip():
             yield key, "", "a sentence"
@@ -277,13 +278,18 @@ def _card_faults(card: TaskCard) -> Iterator[tuple[str, str, str]]:
 
 def _metric_faults(card: TaskCard) -> Iterator[tuple[str, str, str]]:
     """Metrics that would fail only after the models have answered: unknown ones, and those of another kind of task."""
-    applies = {"choice": "choice", "labels": "choice", "text": "text"}.get(card.kind)
+    applies = {"choice": "choice", "labels": "choice", "text": "text", "quantity": "quantity"}.get(card.kind)
     fitting = [name for name, metric in METRICS.items() if applies in (None, metric.applies)]
+    if card.several:
+        # Their table of counts has one class per answer.
+        fitting = [name for name in fitting if METRICS[name].of_set is None]
     for name in dict.fromkeys(card.metrics):
         if name not in METRICS:
             yield "metrics", name, nearest(name, fitting)
         elif name not in fitting:
-            yield "metrics", name, f"scores {METRICS[name].applies} tasks, not those of kind {card.kind}; known: {', '.join(fitting)}"
+            kinds = f"{METRICS[name].applies} tasks, not those of kind {card.kind}"
+            what = "one right choice, not several" if METRICS[name].applies == applies else kinds
+            yield "metrics", name, f"scores {what}; known: {', '.join(fitting)}"
 
 
 def _split_faults(name: str, split: Split, card: TaskCard) -> Iterator[tuple[str, str, str]]:

@@ -12,7 +12,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from evalsuite.answers import cues, rejection
+from evalsuite.answers import cues, rejection, several
 from evalsuite.answers.labels import Found, Options, own_end, read_at
 from evalsuite.answers.lines import LabelLine, in_list
 
@@ -137,8 +137,8 @@ def _contract_lines(source: Source, cue: str, begins: dict[int, int]) -> Iterato
     """Lines "Answer: X", or "Answer: not X but Y"."""
     text = source.text
     for match in cues.contract_pattern(cue).finditer(text):
-        found = read_at(text, match.end(), source.options)
-        if found is not None and in_list(text, match.end(), found, begins, source.label_lines):
+        found = _read_at(source, match.end(), begins)
+        if found is not None and _heads_list(source, match.end(), found, begins):
             continue
         standing = _standing(source, found)
         if standing is None:
@@ -164,6 +164,22 @@ def _consequence(source: Source, start: int) -> Found | None:
     return last
 
 
+def _read_at(source: Source, position: int, begins: dict[int, int]) -> Found | None:
+    """What stands behind a cue; where several are asked, with the choices that go on below it."""
+    found = read_at(source.text, position, source.options)
+    if not source.options.several:
+        return found
+    listing = several.Listing(lines=source.label_lines, places=begins)
+    return several.completed(source.text, position, found, listing, source.options)
+
+
+def _heads_list(source: Source, position: int, found: Found, begins: dict[int, int]) -> bool:
+    """Whether what was read is the head of a list of choices on the lines below it, of which not several were read."""
+    if source.options.several and len(found.indices) > 1:
+        return False
+    return in_list(source.text, position, found, begins, source.label_lines)
+
+
 def _marked(source: Source) -> Iterator[Assertion]:
     """Boxes and fields."""
     for rule, ends in (("boxed", cues.box_ends(source.text)), ("answer_field", cues.field_ends(source.text))):
@@ -179,8 +195,8 @@ def _statements(source: Source, begins: dict[int, int]) -> tuple[list[Assertion]
     for start, end in sorted(set(cues.statement_ends(text))):
         if rejection.is_doubted(text, start, end, inverted=source.inverted, unwanted=source.unwanted):
             continue
-        found = read_at(text, end, source.options)
-        if found is None or in_list(text, end, found, begins, source.label_lines):
+        found = _read_at(source, end, begins)
+        if found is None or _heads_list(source, end, found, begins):
             open_ends.append(end)
             continue
         standing = _standing(source, found)
@@ -199,8 +215,24 @@ def _called_correct(source: Source) -> Iterator[Assertion]:
     """Labels that are the subject of "is correct", unless the question asks for what is wrong."""
     if source.inverted:
         return
+    if source.options.several:
+        yield from _called_correct_together(source)
+        return
     places = {label: index for index, label in enumerate(source.options.labels)}
     for match in cues.correct_pattern(source.options.labels).finditer(source.text):
         if not rejection.is_disbelieved(source.text, match.start(1)):
             found = Found(indices=(places[match.group(1)],), end=match.end())
             yield Assertion(rule="statement", start=match.start(), begin=match.start(1), found=found, rank=STATED, strong=True)
+
+
+def _called_correct_together(source: Source) -> Iterator[Assertion]:
+    """Lists of labels that are called correct, where several are asked: one assertion of them all, unless something is taken back."""
+    text = source.text
+    called = [match for match in several.called_correct(text, source.options) if not rejection.is_disbelieved(text, match.start(1))]
+    if not called:
+        return
+    back = any(called[0].start() <= place <= called[-1].end() for place in rejection.taken_back_at(text))
+    for group in [[match] for match in called] if back else [called]:
+        indices = sorted({index for match in group for index in several.labels_in(match.group(1), source.options)})
+        found = Found(indices=tuple(indices), end=group[-1].end())
+        yield Assertion(rule="statement", start=group[0].start(), begin=group[0].start(1), found=found, rank=STATED, strong=True)

@@ -14,9 +14,9 @@ from functools import cache
 
 _ADJECTIVE = (
     r"(?:final|correct|right|best|my|single|most|likely|probable|appropriate|suitable|"
-    r"correctas?|mejor|mi|definitiva|más|adecuada|acertada|correctes?|finale|bonnes?|meilleure|exactes?)\b"
+    r"correctas?|mejor|mi|definitiva|más|adecuada|acertada|correctes?|finale|bonnes?|meilleure|exactes?|vraies?|justes?)\b"
 )
-_NOUN = r"(?:answers?|ans|choice|option|response|solution|respuestas?|opci[oó]n|alternativa|soluci[oó]n|réponses?)"
+_NOUN = r"(?:answers?|ans|choice|option|response|solution|respuestas?|opci[oó]n|alternativa|soluci[oó]n|réponses?|propositions?)"
 _ADVERBS = (
     r"(?:\s+(?:therefore|thus|clearly|definitely|likely|probably|hence|indeed|actually|simply|"
     r"claramente|probablemente|entonces|por tanto|por lo tanto|donc|clairement))*+"
@@ -30,13 +30,17 @@ _SPANISH = (
     r"más\s+(?:probable|adecuad[ao]|apropiad[ao]|indicad[ao])|mejor)\b"
     r"[^\n.:;?!]{0,60}?\b(?:es|son|sería|serían|será|debe ser|debería ser)\b"
 )
-_FRENCH = r"\b(?:réponses?|options?|correctes?|meilleure|plus\s+probable)\b[^\n.:;?!]{0,60}?\b(?:est|sont|serait|seraient)\b"
+_FRENCH = (
+    r"\b(?:réponses?|options?|propositions?|affirmations?|correctes?|exactes?|vraies?|justes?|meilleure|plus\s+probable)\b"
+    r"[^\n.:;?!]{0,60}?\b(?:est|sont|serait|seraient)\b(?:\s+les?\s+suivante?s?)?"
+)
+_FRENCH_FIRST = re.compile(r"\b(?:est|sont)\s+(?:correcte|exacte|vraie|juste)s?\s*+:\s*+", re.IGNORECASE)
 _STATEMENTS = tuple(re.compile(words + _ADVERBS + r"\s*+:?\s*+", re.IGNORECASE) for words in (_ENGLISH, _SPANISH, _FRENCH))
 _CHOOSING = re.compile(
     r"\b(?:(?:I|we)(?:['’](?:d|ll)|\s+would|\s+will)?\s+(?:choose|chose|select|pick|go\s+with|opt\s+for|answer|vote\s+for|settle\s+on)"
     r"|elijo|elegiría|escojo|escogería|selecciono|seleccionaría|marco|marcaría|opto\s+por|optaría\s+por|me\s+quedo\s+con"
     r"|me\s+decanto\s+por|me\s+inclino\s+por|voto\s+por|contesto|respondo"
-    r"|je\s+(?:choisis|choisirais|sélectionne|réponds|dirais))\s+",
+    r"|je\s+(?:choisis|choisirais|sélectionne|réponds|répondrais|dirais|coche|cocherais|retiens))\s+",
     re.IGNORECASE,
 )
 _IT_IS = re.compile(
@@ -52,7 +56,9 @@ _ONLY_LA = re.compile(
 _INLINE = re.compile(r"\b" + _NOUN + r"(?:\s+" + _ADJECTIVE + r")*+\s*+:\s*+", re.IGNORECASE)
 _FIELD = re.compile(r"\"(?:answer|respuesta|réponse)(?:_\w{1,20})?\"\s*+:\s*+|<(?:answer|respuesta|réponse)>\s*+", re.IGNORECASE)
 _BOX = re.compile(r"\\boxed\s*+\{\s*+\{?")
-_OPTION = re.compile(r"\b(?:options?|choices?|letter|answer|opci[oó]n|alternativa|letra|respuesta|réponse|lettre)[ \t]+", re.IGNORECASE)
+_OPTION = re.compile(
+    r"\b(?:options?|choices?|letter|answer|opci[oó]n|alternativa|letra|respuesta|réponse|lettre|proposition)[ \t]+", re.IGNORECASE
+)
 _FINAL = re.compile(
     r"\b(?:therefore|thus|hence|so|final|finally|conclusion|actually|overall|ultimately|in summary|to conclude|"
     r"por (?:lo )?tanto|así que|entonces|finalmente|conclusión|en resumen|en definitiva|definitiva|por eliminación|"
@@ -62,7 +68,7 @@ _FINAL = re.compile(
 _INVERTED = re.compile(
     r"\b(?:NOT|not true|not correct|EXCEPT|except|incorrect|false|least likely|INCORRECT[AO]S?|incorrect[ao]s?|"
     r"FALS[AO]S?|fals[ao]s?|EXCEPTO|excepto|NO|SALVO|"
-    r"incorrecte|fausse|faux|SAUF|sauf)\b"
+    r"incorrectes?|fausses?|faux|inexactes?|erronées?|SAUF|sauf)\b"
 )
 _UNWANTED = re.compile(
     r"\b(?:contraindicat\w{1,4}|contraindicad[ao]s?|contre-indiqu\w{1,3}|(?<!to )avoid(?:ed)?|to avoid\s*[?:]|inappropriate|mistake|error|"
@@ -71,7 +77,7 @@ _UNWANTED = re.compile(
 )
 _SPEAKS_OF_ANSWER = re.compile(
     r"\b(?:answers?|ans|options?|choices?|response|correct|right|solution|respuestas?|opci[oó]n(?:es)?|alternativas?|correctas?|soluci[oó]n|"
-    r"réponses?|correctes?)\b",
+    r"réponses?|correctes?|exactes?|vraies?|justes?|propositions?|affirmations?)\b",
     re.IGNORECASE,
 )
 _CALLED_FINAL = re.compile(r"\b(?:final|finally|definitive|definitiv[ao]|finalmente|finale|finalement)\b", re.IGNORECASE)
@@ -110,14 +116,14 @@ def correct_pattern(labels: tuple[str, ...]) -> re.Pattern[str]:
     verb = r"(?:is|es|est)\s+(?:(?:the|la|el|le|una|a)\s+)?(?:(?i:most|single|likely|más)\s+){0,2}"
     praise = (
         r"(?i:correct|right|best|likely|appropriate|suitable|accurate|"
-        r"correcta|probable|respuesta|adecuada|acertada|mejor|correcte|bonne|exacte|réponse)\b"
+        r"correcta|probable|respuesta|adecuada|acertada|mejor|correcte|bonne|exacte|vraie|juste|réponse)\b"
     )
     return re.compile(subject + r"[(\"]?(" + label + r")[)\"]?" + named + verb + praise, re.MULTILINE)
 
 
 def statement_ends(text: str) -> Iterator[tuple[int, int]]:
     """(start of the cue, where its answer would begin) of every sentence that announces an answer."""
-    for pattern in (*_STATEMENTS, _CHOOSING, _IT_IS, _MEANT, _ONLY_LA, _INLINE):
+    for pattern in (*_STATEMENTS, _FRENCH_FIRST, _CHOOSING, _IT_IS, _MEANT, _ONLY_LA, _INLINE):
         for found in pattern.finditer(text):
             yield found.start(), found.end()
 

@@ -19,7 +19,7 @@ from evalsuite.types import Sample
 _OPEN = re.compile(
     r"[\s\"'“”‘’«»(\[{<]*+"
     r"(?:(?:the|la|el|las|los|le|les)\s++|l['’])?+"
-    r"(?:(?:options?|choices?|letters?|answers?|opci[oó]n(?:es)?|alternativas?|letras?|respuestas?|n[uú]meros?|lettres?|réponses?)\b\s*+)?+"
+    r"(?:(?:options?|choices?|letters?|answers?|opci[oó]n(?:es)?|alternativas?|letras?|respuestas?|n[uú]meros?|lettres?|réponses?|propositions?)\b\s*+)?+"
     r"[\s\"'“”‘’«»(\[{<:]*+",
     re.IGNORECASE,
 )
@@ -62,7 +62,7 @@ class Options:
     texts: ChoiceTexts
     """The choices, ready to be found."""
     several: bool
-    """True if the sample has several right choices."""
+    """True if the task asks for every right choice, however many this sample has: only then may several be read."""
 
 
 def labels_of(sample: Sample) -> tuple[str, ...]:
@@ -74,11 +74,11 @@ def labels_of(sample: Sample) -> tuple[str, ...]:
     return tuple(string.ascii_uppercase[: len(sample.choices)])
 
 
-def options_of(sample: Sample) -> Options:
-    """Labels and texts of a sample's choices."""
+def options_of(sample: Sample, *, several: bool) -> Options:
+    """Labels and texts of a sample's choices; `several` is the task's, since a sample's own number of right choices would give it away."""
     labels = labels_of(sample)
     ordered = sorted(((label, index) for index, label in enumerate(labels)), key=lambda pair: -len(pair[0]))
-    return Options(labels=labels, by_length=tuple(ordered), texts=choice_texts(sample.choices), several=len(set(sample.targets)) > 1)
+    return Options(labels=labels, by_length=tuple(ordered), texts=choice_texts(sample.choices), several=several)
 
 
 def read_at(text: str, position: int, options: Options, *, skip: bool = True) -> Found | None:
@@ -124,7 +124,7 @@ def label_list(text: str, position: int, options: Options) -> Found | None:
     first = label_at(text, position, options)
     if first is None or _heads_inline_list(text, first, options):
         return None
-    indices, end, doubt = {first[0]}, first[1], False
+    indices, end, doubt = {first[0]}, _past_own(text, first, options), False
     while (join := _JOIN.match(text, end)) is not None:
         opened = _JOIN_NEXT.match(text, join.end())
         after = opened.end() if opened else join.end()
@@ -133,12 +133,18 @@ def label_list(text: str, position: int, options: Options) -> Found | None:
             break
         indices.add(following[0])
         doubt = doubt or join.group(2) is not None
-        end = following[1]
+        end = _past_own(text, following, options)
     if len(indices) > 1 and (doubt or not options.several):
         return Found(indices=(), end=end)
     if len(indices) == 1 and _names_another(text, end, first[0], options):
         return Found(indices=(), end=end)
     return Found(indices=tuple(sorted(indices)), end=end)
+
+
+def _past_own(text: str, label: tuple[int, int], options: Options) -> int:
+    """Offset after a label and, where several are asked, after its choice's own text: "A. Aspirin, C. Codeine" is a list of two."""
+    own = own_end(text, label[1], label[0], options) if options.several else None
+    return label[1] if own is None else own
 
 
 def text_list(text: str, position: int, options: Options) -> Found | None:
@@ -191,11 +197,29 @@ def _heads_inline_list(text: str, first: tuple[int, int], options: Options) -> b
 def _run(text: str, position: int, options: Options) -> Found | None:
     """Labels run together in ascending order and alone on their line, as in "ACE"; only where several are asked."""
     line = text[position : min(_line_end(text, position), position + 40)].strip(" .)*")
+    mixed = _mixed_run(line, options)
+    if mixed is not None:
+        return Found(indices=mixed, end=position + len(line))
     places = {label: index for index, label in enumerate(options.labels) if len(label) == 1}
     indices = [places.get(part, -1) for part in (line.split() if " " in line else line)]
     if len(indices) < 2 or -1 in indices or indices != sorted(set(indices)):
         return None
     return Found(indices=tuple(indices), end=position + len(line))
+
+
+def _mixed_run(line: str, options: Options) -> tuple[int, ...] | None:
+    """Labels in lower case, or joined by hyphens, alone on a line: "a, c et d", "A-C-E"; None if it is no such list.
+
+    Two labels with a hyphen may be a range and are none.
+    """
+    places = {label.casefold(): index for index, label in enumerate(options.labels) if len(label) == 1}
+    parts = [part for part in re.split(r"[\s,;/+&()-]+", line) if part]
+    named = [part for number, part in enumerate(parts) if part not in {"et", "and", "y"} or number in {0, len(parts) - 1}]
+    indices = [places.get(part.casefold(), -1) for part in named]
+    one_case = all(part.islower() for part in named) or all(part.isupper() for part in named)
+    if len(named) < 2 or -1 in indices or len(set(indices)) < len(indices) or not one_case or ("-" in line and len(named) < 3):
+        return None
+    return tuple(sorted(indices))
 
 
 def _opened(text: str, position: int) -> int:

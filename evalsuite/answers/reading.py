@@ -19,6 +19,11 @@ class Wording(Protocol):
         """Cue, and first word of the output contract."""
         ...
 
+    @property
+    def several(self) -> bool:
+        """Whether every right choice is asked for, so that several may be read."""
+        ...
+
 
 def without_thinking(output: str, thinking: tuple[str, str] | None) -> str:
     """An output without its thinking.
@@ -46,12 +51,12 @@ def without_thinking(output: str, thinking: tuple[str, str] | None) -> str:
 def read_strict(output: str, sample: Sample, wording: Wording, *, thinking: tuple[str, str] | None = None) -> Reading:
     """Read an output under the contract: one line `Answer: X` and nothing else but white space around it.
 
-    The cue is the wording's, the label one of the sample's, both exactly as written; samples with several targets take
+    The cue is the wording's, the label one of the sample's, both exactly as written; a wording that asks for several takes
     several labels, each once, joined by ", ". Source: `formats.right_answer`, whose output always keeps the contract.
 
     Args:
         output: what the model wrote.
-        sample: the sample as shown; only its labels and the number of its targets matter.
+        sample: the sample as shown; only its labels matter.
         wording: the task's wording.
         thinking: marks of the model's thinking, which is not part of the output.
 
@@ -66,7 +71,7 @@ def read_strict(output: str, sample: Sample, wording: Wording, *, thinking: tupl
     rest = line.removeprefix(start)
     if rest in places:
         return Reading(status="scored", index=places[rest], rule="contract_line")
-    if len(set(sample.targets)) < 2:
+    if not wording.several:
         return Reading(status="unparsed")
     found = [places.get(label, -1) for label in rest.split(", ")]
     if -1 in found or len(set(found)) != len(found):
@@ -82,7 +87,7 @@ def read_lenient(output: str, sample: Sample, wording: Wording, *, thinking: tup
 
     Args:
         output: what the model wrote.
-        sample: the sample as shown: labels, choices, the number of its targets, and whether its stem asks for what is wrong.
+        sample: the sample as shown: labels, choices, and whether its stem asks for what is wrong. Never its targets.
         wording: the task's wording.
         thinking: marks of the model's thinking, which is not part of the output.
 
@@ -96,7 +101,7 @@ def read_lenient(output: str, sample: Sample, wording: Wording, *, thinking: tup
     raw = without_thinking(output, thinking)
     if not sample.choices or not raw.strip():
         return Reading(status="unparsed")
-    options = options_of(sample)
+    options = options_of(sample, several=wording.several)
     text = plain_text(raw)
     end = cues.new_question(text)
     if end is not None:

@@ -25,7 +25,7 @@ _NEGATION = re.compile(
     re.IGNORECASE,
 )
 _WRONG_WORD = (
-    r"incorrect[aeo]?s?|wrong|false|fals[ao]s?|faux|fausse|except|excepto|excluded?|unlikely|descart\w{1,6}|"
+    r"incorrect[aeo]?s?|wrong|false|fals[ao]s?|faux|fausses?|inexactes?|erronées?|except|excepto|excluded?|unlikely|descart\w{1,6}|"
     r"eliminat\w{1,4}|elimin[ao]\w{0,4}|rul\w{1,3} out|improbable|inappropriate|erroneous|err[oó]ne[ao]s?"
 )
 _WRONG = re.compile(r"\b(?:" + _WRONG_WORD + r")\b", re.IGNORECASE)
@@ -85,7 +85,7 @@ _TAKEN_BACK = re.compile(
     r"\b(?:"
     + _OWNED
     + r"|on (?:second thoughts?|reflection|reconsideration)\b|let me (?:correct|revise|reconsider|re-?(?:think|evaluate|examine|check))|"
-    r"(?:correction|corrección|rectificación)\s?:|corrijo\b|rectifico\b|pensándolo (?:bien|mejor)\b|mejor dicho\b|"
+    r"(?:correction|corrección|rectificación|rectification)\s?:|corrijo\b|rectifico\b|pensándolo (?:bien|mejor)\b|mejor dicho\b|"
     r"my (?:earlier|previous|initial|first) (?:answer|choice|response)\b|"
     r"mi (?:respuesta|elección) (?:anterior|inicial)\b|I meant\b|quise decir\b|"
     r"(?:actually|en realidad|en fait)\b[^.!?\n]{0,60}\b"
@@ -93,7 +93,7 @@ _TAKEN_BACK = re.compile(
     + r"\b|"
     + _ANSWER
     + r"\b[^.!?\n]{0,30}\b(?:actually|en realidad|en fait)\b|"
-    r"no,? (?:wait|espera|perdón|attends)\b)"
+    r"non?,? (?:wait|espera|perdón|attends|attendez|pardon)\b|je (?:me )?corrige\b)"
     r"|(?:^|[.!?\n…—-])[ \t]*(?:but |oh,? |no,? |hmm,? |pero |however, |ah,? )?"
     r"(?:(?:wait|espera|espere|perdón|attendez|attends)\b[ \t]*[,.!…:—-]|sorry,)"
     r"|(?:^|[.!?\n…—])[ \t]*(?:no,? |but |pero |y )?" + _SAID_WRONG,

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from evalsuite.answers import cues, rejection
+from evalsuite.answers import cues, rejection, several
 from evalsuite.answers.assertions import CONCLUDED, WEAK, Assertion, settle
 from evalsuite.answers.labels import Found, label_at, label_list, own_end, text_list
 from evalsuite.answers.lines import LabelLine
@@ -91,12 +91,37 @@ def leading(page: Page) -> Found | None:
     return None
 
 
+def verdicts(page: Page) -> Found | None:
+    """Where several are asked, choice by choice "A. Vrai", "B. Faux": those called right, if no line is left undecided (ours).
+
+    Not where the question asks for what is wrong: there "Faux" may speak of the choice or of the answer.
+    """
+    if not page.options.several or page.inverted:
+        return None
+    return several.verdicts_of(page.text, page.label_lines, page.options)
+
+
+def everything(page: Page) -> Found | None:
+    """Where several are asked, a line "Toutes les propositions sont exactes" (ours)."""
+    if not page.options.several or page.inverted:
+        return None
+    return several.all_of(page.text, page.options)
+
+
 def bare_line(page: Page) -> Found | None:
-    """A last line that is nothing but a label, after an explanation or an echo of the choices (ours)."""
+    """A last line that is nothing but a label, or labels where several are asked, after an explanation or an echo (ours)."""
+    if page.options.several and page.lines:
+        start, end = page.lines[-1]
+        listed = label_list(page.text, start, page.options)
+        if listed is not None and len(listed.indices) > 1 and not page.text[listed.end : end].strip(" .)"):
+            return listed
     if not page.label_lines:
         return None
     last = page.label_lines[-1]
     line = page.text[last.start : last.end].strip(" \t.()[]\"'-•")
+    above = page.label_lines[-2] if len(page.label_lines) > 1 else last
+    if above.index != last.index and above.number == last.number - 1 and not page.text[above.after : above.end].strip(" .)"):
+        return None  # labels one below the other, of which none is the answer more than another
     is_alone = line.casefold() == page.options.labels[last.index].casefold()
     return Found(indices=(last.index,), end=last.end) if is_alone and last.number == len(page.lines) - 1 else None
 
@@ -199,6 +224,8 @@ RULES: tuple[Rule, ...] = tuple(
         final_statement,
         statement,
         leading,
+        verdicts,
+        everything,
         bare_line,
         cued_text,
         bold,
@@ -266,8 +293,11 @@ def _listed(page: Page) -> Found | None:
     """Several answers as bare label lines, one below the other, or joined on one line; not all choices."""
     if not page.label_lines:
         found = label_list(page.text, page.lines[0][0], page.options)
-        alone = found is not None and not page.text[found.end : page.lines[0][1]].strip(" .)")
-        return found if alone else None
+        if found is None:
+            return None
+        alone = not page.text[found.end : page.lines[0][1]].strip(" .)")
+        # "A et C, car ..."; one letter before a reason is read as everywhere else
+        return found if alone or (len(found.indices) > 1 and _BECAUSE.match(page.text, found.end)) else None
     lines = page.label_lines
     indices = {line.index for line in lines}
     together = all(line.number == number for number, line in enumerate(lines))

@@ -317,7 +317,7 @@ def _right(findings: Findings, metric: str) -> str:
     strict, shares = metric == "accuracy_strict", metric in ("accuracy", "accuracy_strict")
     if known is not None:
         strict = known.reading == "strict"
-        shares = known.binary and known.higher_is_better and known.of_set is None and known.applies == "choice"
+        shares = known.binary and known.higher_is_better and known.of_set is None and known.applies != "text"
     return ("right in exactly the asked form" if strict else "right") if shares else ""
 
 

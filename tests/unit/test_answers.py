@@ -27,7 +27,16 @@ def rows(language: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-CASES = [(language, row) for language in ("en", "es") for row in rows(language)]
+def wording_in(row: dict[str, Any], language: str) -> formats.Wording:
+    """Of a golden case: the French table says whether several are asked; the others have several targets where they are."""
+    return wording_of(row.get("language", language), several=row.get("several", len(row.get("targets", [0])) > 1))
+
+
+def wording_of(language: str, *, several: bool) -> formats.Wording:
+    return formats.several_wording(language) if several else formats.default_wording(language)
+
+
+CASES = [(language, row) for language in ("en", "es", "fr") for row in rows(language)]
 
 
 def sample_of(
@@ -54,7 +63,7 @@ def test_golden(language: str, row: dict[str, Any]) -> None:
     sample = sample_of(
         tuple(row["choices"]), targets=tuple(row.get("targets", [0])), labels=tuple(row["labels"]), question="Q", language=language
     )
-    wording = formats.default_wording(language)
+    wording = wording_in(row, language)
     thinking = (row["thinking"][0], row["thinking"][1]) if "thinking" in row else None
     assert positions(read_strict(row["output"], sample, wording, thinking=thinking)) == row["strict"]
     assert positions(read_lenient(row["output"], sample, wording, thinking=thinking)) == row["lenient"]
@@ -71,12 +80,53 @@ def test_golden_tables_are_large_and_mixed(language: str) -> None:
     assert sum(row["lenient"] not in (0, "unparsed") for row in table) >= 40
 
 
+def test_the_french_table_has_several_and_single_answers_and_traps() -> None:
+    table = rows("fr")
+    assert sum(row["language"] == "fr" for row in table) >= 80
+    assert {row["language"] for row in table} == {"fr", "en", "es"}
+    assert len({row["id"] for row in table}) == len(table)
+    assert sum(isinstance(row["lenient"], list) for row in table) >= 50
+    assert sum(isinstance(row["lenient"], int) for row in table) >= 15
+    assert sum(row["lenient"] == "unparsed" for row in table) >= 20
+    # where one choice is wanted, the same outputs never give several
+    assert not [row for row in table if not row["several"] and isinstance(row["lenient"], list)]
+
+
+@pytest.mark.parametrize("row", [row for row in rows("fr") if isinstance(row["lenient"], list)], ids=lambda row: row["id"])
+def test_several_letters_are_never_read_where_one_is_wanted(row: dict[str, Any]) -> None:
+    sample = sample_of(tuple(row["choices"]), targets=(0, 1), labels=tuple(row["labels"]), language=row["language"])
+    wording = formats.default_wording(row["language"])
+    for read in (read_strict, read_lenient):
+        assert read(row["output"], sample, wording).also == ()
+
+
+def test_a_range_is_no_list() -> None:
+    assert positions(read_lenient("Réponse : A-D", sample_of(), wording_of("fr", several=True))) == "unparsed"
+    assert positions(read_lenient("Réponse : A-C-D", sample_of(), wording_of("fr", several=True))) == [0, 2, 3]
+
+
+def test_a_choice_left_undecided_leaves_all_unread() -> None:
+    verdicts = "A. Vrai\nB. Faux\nC. {}\nD. Faux"
+    several = wording_of("fr", several=True)
+    assert positions(read_lenient(verdicts.format("Vrai"), sample_of(), several)) == [0, 2]
+    assert positions(read_lenient(verdicts.format("Peut-être"), sample_of(), several)) == "unparsed"
+    wrong = sample_of(question="Parmi les propositions suivantes, lesquelles sont fausses ?")
+    assert positions(read_lenient(verdicts.format("Vrai"), wrong, several)) == "unparsed"
+
+
+def test_the_number_of_right_choices_is_not_given_away() -> None:
+    for output in ("Réponse: A, C", "ACD", "Réponse: B", "Je ne sais pas."):
+        read = {repr(read_lenient(output, sample_of(targets=targets), wording_of("fr", several=True))) for targets in ((0,), (0, 2), (1,))}
+        assert len(read) == 1
+
+
 def test_every_rule_reads_some_golden_case() -> None:
     used = set()
     for language, row in CASES:
         sample = sample_of(tuple(row["choices"]), targets=tuple(row.get("targets", [0])), labels=tuple(row["labels"]), question="Q")
         thinking = (row["thinking"][0], row["thinking"][1]) if "thinking" in row else None
-        used.add(read_lenient(row["output"], sample, formats.default_wording(language), thinking=thinking).rule)
+        wording = wording_in(row, language)
+        used.add(read_lenient(row["output"], sample, wording, thinking=thinking).rule)
     assert {rule.name for rule in RULES} | {"conflict", ""} == used
 
 
@@ -160,12 +210,14 @@ FRENCH: list[tuple[str, tuple[int, ...], object]] = [
 @pytest.mark.parametrize(("output", "targets", "expected"), FRENCH)
 def test_french(output: str, targets: tuple[int, ...], expected: object) -> None:
     sample = sample_of(targets=targets, language="fr")
-    assert positions(read_lenient(output, sample, formats.default_wording("fr"))) == expected
+    assert positions(read_lenient(output, sample, wording_of("fr", several=len(targets) > 1))) == expected
 
 
 def test_french_contract_is_strict() -> None:
     wording = formats.default_wording("fr")
-    assert positions(read_strict("Réponse: B", sample_of(language="fr"), wording)) == 1
+    assert positions(read_strict("Réponse : B", sample_of(language="fr"), wording)) == 1
+    assert positions(read_strict("Réponse: B", sample_of(language="fr"), wording)) == "unparsed"
+    assert positions(read_lenient("Réponse: B", sample_of(language="fr"), wording)) == 1
     assert positions(read_strict("Answer: B", sample_of(language="fr"), wording)) == "unparsed"
 
 
@@ -257,7 +309,7 @@ def test_echoes_of_treacherous_choices(choices: tuple[str, ...]) -> None:
 @pytest.mark.parametrize("n_choices", [2, 5, 10, 26])
 @pytest.mark.parametrize("several", [False, True])
 def test_the_contract_of_formats_is_read_back(language: str, n_choices: int, several: bool) -> None:
-    wording = formats.default_wording(language)
+    wording = wording_of(language, several=several)
     for target in range(n_choices):
         targets = tuple(sorted({target, (target + 1) % n_choices})) if several else (target,)
         sample = sample_of(tuple(f"choice number {n}" for n in range(n_choices)), targets=targets, language=language)
@@ -286,10 +338,10 @@ def test_strict_takes_nothing_but_the_line() -> None:
     broken = ["Answer: B.", "answer: B", "Answer:  B", "Answer:B", "Answer: b", "B", "**Answer: B**", "Answer: B\nAnswer: B"]
     broken += ["So\nAnswer: B", "Answer: B\n\nBecause.", "Answer: E", "Answer: ", ""]
     assert [positions(read_strict(output, sample_of(), EN)) for output in broken] == ["unparsed"] * len(broken)
-    several = sample_of(targets=(0, 2))
-    assert positions(read_strict("Answer: C, A", several, EN)) == [0, 2]
+    several = formats.several_wording("en")
+    assert positions(read_strict("Answer: C, A", sample_of(), several)) == [0, 2]
     for output in ("Answer: A,C", "Answer: A, A", "Answer: A and C", "Answer: AC"):
-        assert positions(read_strict(output, several, EN)) == "unparsed"
+        assert positions(read_strict(output, sample_of(), several)) == "unparsed"
 
 
 @pytest.mark.parametrize(
@@ -358,7 +410,8 @@ PIECES = st.sampled_from(
 @settings(max_examples=400, deadline=None)
 def test_readings_are_in_range_and_strict_agrees_with_lenient(output: str, targets: tuple[int, ...]) -> None:
     sample = sample_of(targets=targets)
-    lenient, strict = read_lenient(output, sample, EN, thinking=THINK), read_strict(output, sample, EN, thinking=THINK)
+    wording = wording_of("en", several=len(targets) > 1)
+    lenient, strict = read_lenient(output, sample, wording, thinking=THINK), read_strict(output, sample, wording, thinking=THINK)
     for reading in (lenient, strict):
         if reading.status == "scored":
             assert reading.index is not None
@@ -369,7 +422,7 @@ def test_readings_are_in_range_and_strict_agrees_with_lenient(output: str, targe
             assert (reading.index, reading.also) == (None, ())
     if strict.status == "scored":
         assert (lenient.index, lenient.also) == (strict.index, strict.also)
-    assert lenient == read_lenient(output, sample, EN, thinking=THINK)
+    assert lenient == read_lenient(output, sample, wording, thinking=THINK)
 
 
 @given(st.integers(0, 3), st.sampled_from(["Answer: {}", "The answer is {}", "{}", "({})", "**{}**", "\\boxed{{{}}}", "Option {}"]))
@@ -389,15 +442,27 @@ HOSTILE = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("piece", HOSTILE)
-def test_time_grows_with_the_length_only(piece: str) -> None:
-    sample = sample_of()
+SEVERAL = (
+    "A, C and ",
+    "A. Aspirin, ",
+    "Answer: A\nB\n",
+    "A. Vrai\n",
+    "A est exacte. ",
+    "Les réponses sont :\nA. x\nC. y\n",
+    "a, ",
+    "A, B sont ",
+)
+
+
+@pytest.mark.parametrize(("piece", "several"), [(piece, False) for piece in HOSTILE] + [(piece, True) for piece in SEVERAL])
+def test_time_grows_with_the_length_only(piece: str, several: bool) -> None:
+    sample, wording = sample_of(), wording_of("fr" if several else "en", several=several)
 
     def cost(n_characters: int) -> float:
         output = (piece * (n_characters // len(piece) + 1))[:n_characters]
         started = time.process_time()
-        read_lenient(output, sample, EN, thinking=THINK)
-        read_strict(output, sample, EN, thinking=THINK)
+        read_lenient(output, sample, wording, thinking=THINK)
+        read_strict(output, sample, wording, thinking=THINK)
         return time.process_time() - started
 
     large = cost(100_000)
