@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import hashlib
 import io
 import json
 import os
@@ -83,12 +84,30 @@ def hub_rows(hub_id: str, config: str | None, split: str, revision: str | None) 
     """
     import datasets
 
+    level = datasets.logging.get_verbosity()
+    # its warning that the hub was not asked would stand before every offline run; what matters in it is checked here
+    datasets.logging.set_verbosity_error()
     try:
         loaded = datasets.load_dataset(hub_id, config, split=split, revision=revision)
+        _check_revision(loaded.cache_files, revision)
         rows = loaded.with_format("arrow")[:].to_pylist()
     except Exception as error:  # whatever the hub's client raises becomes a cause that a person can mend
         raise HubError(hub_cause(error, hub_id)) from error
+    finally:
+        datasets.logging.set_verbosity(level)
     yield from enumerate(rows, start=1)
+
+
+def _check_revision(cache_files: Sequence[Mapping[str, str]], revision: str | None) -> None:
+    """Without the hub, `datasets` takes whatever revision was cached last, and says so only in a log; its folder is named by the commit.
+
+    Raises:
+        FileNotFoundError: the rows are another revision's than the one that was asked for.
+    """
+    folders = {Path(file["filename"]).parent.name for file in cache_files}
+    others = [folder for folder in folders if re.fullmatch("[0-9a-f]{40}", folder) and folder != revision]
+    if revision is not None and re.fullmatch("[0-9a-f]{40}", revision) and others:
+        raise FileNotFoundError(f"the local cache holds revision {others[0][:12]}, not {revision[:12]}")
 
 
 def hub_cause(error: Exception, hub_id: str) -> str:
@@ -96,9 +115,11 @@ def hub_cause(error: Exception, hub_id: str) -> str:
     text = str(error).lower()
     names = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE")
     flags = ["$" + name for name in names if os.environ.get(name, "").upper() in ("1", "ON", "YES", "TRUE")]
-    fetch = f"fetch it where there is internet: hf download --repo-type dataset {hub_id}"
+    # `hf download` alone would not do: `datasets` looks for what it has prepared itself
+    fetch = "get it on a machine with internet: evalsuite fetch STUDY"
     if flags:
-        return f"{', '.join(flags)} is set and {hub_id} is not in the local cache; {fetch}"
+        other = f" ({error})" if "the local cache holds revision" in text else ""
+        return f"{', '.join(flags)} is set and {hub_id} is not in the local cache{other}; {fetch}"
     if "script" in text:
         return f"{hub_id} on the hub is a loading script, which `datasets` 4 and later refuse"
     if any(word in text for word in ("gated", "401", "403")):
@@ -280,6 +301,12 @@ def _parquet(path: Path) -> Iterator[tuple[int, Row | Fault]]:
     except pa.ArrowInvalid as error:
         raise UserError(Fault(file=str(path), key="", value="not a Parquet file", allowed="a readable, undamaged file")) from error
     yield from enumerate(rows, start=1)
+
+
+def stem_name(stem: str) -> str:
+    """Twelve hex digits that name a question by its stem, equal in every process; case, punctuation and spacing do not count."""
+    words = re.sub(r"\W+", " ", unicodedata.normalize("NFKC", stem).casefold()).strip()
+    return hashlib.sha256(words.encode()).hexdigest()[:12]
 
 
 def plain(text: object) -> str:

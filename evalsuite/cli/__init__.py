@@ -3,7 +3,7 @@
 The modules hang their commands on `base.main` when they are imported, hence the imports here.
 """
 
-from evalsuite.cli import catalogue, studies
+from evalsuite.cli import catalogue, exchange, studies
 from evalsuite.cli.base import main
 
-__all__ = ["catalogue", "main", "studies"]
+__all__ = ["catalogue", "exchange", "main", "studies"]

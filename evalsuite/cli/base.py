@@ -1,18 +1,46 @@
 """What the commands share: the root group, exit codes, options and printing.
 
-Exit codes (DESIGN 5): 0 done; 2 the user's mistake, one line per fault; 3 finished, but some requests failed.
+Exit codes (DESIGN 5): 0 done; 2 the user's mistake, one line per fault; 3 finished, but some requests failed. Stopped from outside:
+130 (interrupted) or 143 (SIGTERM, as schedulers send before they kill).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 import click
 
 from evalsuite.errors import Fault, UserError
 
-DONE, MISTAKE, SOME_FAILED = 0, 2, 3
+DONE, MISTAKE, SOME_FAILED, INTERRUPTED, TERMINATED = 0, 2, 3, 130, 143
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, raised where the program stands, so that it ends as it does when a person interrupts it."""
+
+
+@contextmanager
+def terminable() -> Iterator[None]:
+    """Turn the first SIGTERM into `Terminated`; further ones are left alone, so that the way out is not cut short."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 class _Faulty(click.Group):
@@ -21,14 +49,15 @@ class _Faulty(click.Group):
     def invoke(self, ctx: click.Context) -> object:
         """Run the command; faults end it with exit code 2."""
         try:
-            return super().invoke(ctx)
+            with terminable():
+                return super().invoke(ctx)
         except UserError as error:
             for fault in error.faults:
                 click.echo(f"error: {fault}", err=True)
             ctx.exit(MISTAKE)
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as error:
             click.echo("stopped; everything answered so far is in the store: run the same command again", err=True)
-            ctx.exit(130)
+            ctx.exit(TERMINATED if isinstance(error, Terminated) else INTERRUPTED)
 
 
 @click.group(cls=_Faulty, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})

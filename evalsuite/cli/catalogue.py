@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
 from evalsuite.cli.base import DONE, MISTAKE, SOME_FAILED, main, show, store_option
+from evalsuite.errors import UserError
 
 
 @main.group()
@@ -34,13 +36,31 @@ def models_show(name: str) -> None:
 
 @models.command("check")
 @click.argument("names", nargs=-1)
-def models_check(names: tuple[str, ...]) -> None:
-    """Whether models can be used here: files, fingerprint, chat template, memory."""
-    from evalsuite.listings import model_check_lines
+@click.option("--gpus", type=click.IntRange(1, 64), help="Ask about this many GPUs instead of those here.")
+@click.option("--memory-gib", type=click.FloatRange(min=0, min_open=True), help="Memory of each of them.")
+def models_check(names: tuple[str, ...], gpus: int | None, memory_gib: float | None) -> None:
+    """Whether models can be used here: files, architecture, chat template, memory; no NAMES: all of them."""
+    from evalsuite.listings import asked_gpus, model_check_lines
+    from evalsuite.progress import shown
 
-    lines, complete = model_check_lines(names)
+    with shown() as screen:
+        lines, complete = model_check_lines(names, asked_gpus(gpus, memory_gib), screen.tell)
     show(lines)
     sys.exit(DONE if complete else MISTAKE)
+
+
+@models.command("pin")
+@click.argument("names", nargs=-1)
+@click.option("--update", is_flag=True, help="Also change pins that are there.")
+@click.option("--offline-from-cache", "from_cache", is_flag=True, help="Take the commit in the local hub cache and ask nobody.")
+def models_pin(names: tuple[str, ...], update: bool, from_cache: bool) -> None:
+    """Write the commit that the hub has now into models.yaml; no NAMES: every model that is not pinned."""
+    from evalsuite.listings import model_pin_lines
+
+    lines, faults = model_pin_lines(names, update, from_cache)
+    show(lines)
+    if faults:
+        raise UserError(faults)
 
 
 @main.group()
@@ -58,14 +78,19 @@ def tasks_list() -> None:
 
 @tasks.command("show")
 @click.argument("name")
-@click.option("--model", help="Render the prompt for this model.")
-@click.option("--sample", type=click.IntRange(min=0), default=0, show_default=True, help="Number of the sample.")
+@click.option("--model", help="Show what this model is sent, token by token.")
+@click.option("--sample", "number", type=click.IntRange(min=0), default=0, show_default=True, help="Number of the sample.")
 @click.option("--format", "form", type=click.Choice(["auto", "letters", "cloze", "generate"]), default="auto", show_default=True)
-def tasks_show(name: str, model: str | None, sample: int, form: str) -> None:
+@click.option("--strategy", metavar="NAME", help="A strategy, or the id of one in --study.  [default: zero_shot]")
+@click.option("--shots", type=click.IntRange(min=1), help="Exemplars, for strategies that take some.")
+@click.option("--study", type=click.Path(path_type=Path), help="Take system prompt, decoding, seed, data and strategies from this study.")
+@click.option("--tokens/--no-tokens", default=True, show_default=True, help="With --model: one line per token.")
+@click.option("--show-restricted", "restricted", is_flag=True, help="Also show a sample whose data are restricted; keep it to yourself.")
+def tasks_show(name: str, **chosen: Any) -> None:
     """A task's card and, where its data are, one sample as it is asked."""
-    from evalsuite.listings import task_card_lines
+    from evalsuite.listings import Showing, task_card_lines
 
-    show(task_card_lines(name, model, sample, form))
+    show(task_card_lines(name, Showing(**chosen)))
 
 
 @tasks.command("check")

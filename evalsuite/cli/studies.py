@@ -1,4 +1,4 @@
-"""Commands on a study: run, plan, check, report."""
+"""Commands on a study: run, plan, check, fetch, report."""
 
 from __future__ import annotations
 
@@ -107,6 +107,32 @@ def check(study: Path, models: tuple[str, ...] | None, tasks: tuple[str, ...] | 
     with shown() as screen:
         lines = check_study(study, _selection(models, tasks, None, engine), screen.tell)
     show(lines)
+
+
+@main.command()
+@study_file
+@only_models
+@only_tasks
+@click.option("--check", "only_look", is_flag=True, help="Fetch nothing: see whether all of it is here, and ask nobody.")
+def fetch(study: Path, models: tuple[str, ...] | None, tasks: tuple[str, ...] | None, only_look: bool) -> None:
+    """Get all that STUDY needs (weights, tokenizers, data) onto this machine, for nodes without internet."""
+    from evalsuite import fetch as fetching
+    from evalsuite.models.hub import OFFLINE_FLAGS, offline_flags
+    from evalsuite.progress import shown
+
+    with shown() as screen:
+        if only_look and len(offline_flags()) == len(OFFLINE_FLAGS):
+            fetching.look(fetching.wanted_by(study, models, tasks), click.echo, screen.tell)
+            return
+        if not only_look:
+            fetching.fetch(fetching.wanted_by(study, models, tasks), click.echo, screen.tell)
+            click.echo("looking for all of it again, offline")
+    narrowed = [f"--{key}={','.join(names)}" for key, names in (("models", models), ("tasks", tasks)) if names]
+    code, said = fetching.look_offline([str(study), *narrowed])
+    click.echo(said, nl=False)
+    if code == 0:
+        click.echo("everything is here; on nodes without internet: export HF_HUB_OFFLINE=1 HF_DATASETS_OFFLINE=1")
+    sys.exit(code)
 
 
 @main.command()

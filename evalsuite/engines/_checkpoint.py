@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+from _pickle import UnpicklingError  # nothing is unpickled: the class of torch's refusal to do so
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,6 +84,29 @@ def load_checkpoint(path: str, settings: EngineSettings) -> Checkpoint:
     )
 
 
+def check_checkpoint(folder: Path, settings: EngineSettings) -> bool:
+    """Refuse what `load_checkpoint` refuses, reading everything but the values of the weights. For engines that load by other means.
+
+    Returns:
+        False if names and shapes of the weights were not compared with the configuration: they are quantised, and how is their
+        scheme's own.
+
+    Raises:
+        UserError: as `load_checkpoint`.
+    """
+    weights = find_weights(folder)
+    with _quiet():
+        config = _read(folder, "config.json", lambda: _config(folder, settings))
+        _context(folder, config, settings)
+        compared = _quantisation(folder, config, settings) is None
+        if compared:
+            nowhere = torch.device("meta")
+            _, info = _read(folder, weights.name, lambda: _model(folder, config, weights, "auto", nowhere, settings))
+            _check_filled(folder, weights.name, info)
+        _read(folder, "tokenizer", lambda: _tokenizer(folder, settings))
+    return compared
+
+
 def _fault(folder: Path, key: str, allowed: str, value: str = "") -> UserError:
     return UserError(Fault(file=str(folder), key=key, value=value, allowed=allowed))
 
@@ -93,6 +117,9 @@ def _read(folder: Path, key: str, load: Any) -> Any:
         return load()
     except torch.OutOfMemoryError as error:
         raise _fault(folder, key, "the weights do not fit into this device's memory") from error
+    except UnpicklingError as error:
+        # torch's own words would explain how to run what the file holds
+        raise _fault(folder, key, "cannot be loaded: damaged, or holds something else than tensors, which is never run") from error
     except LOAD_ERRORS as error:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         # Advice about the hub would send the user the wrong way: only local files are ever read here.

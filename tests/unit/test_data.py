@@ -431,7 +431,7 @@ def test_offline_hub_blames_the_variable(monkeypatch: pytest.MonkeyPatch) -> Non
     for said in (
         "$HF_HUB_OFFLINE",
         "nobody/nothing is not in the local cache",
-        "hf download --repo-type dataset nobody/nothing",
+        "get it on a machine with internet: evalsuite fetch STUDY",
         "ask the ward",
     ):
         assert said in str(caught.value)
@@ -466,6 +466,42 @@ def test_hub_rows_pass_the_same_checks(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UserError, match=r"^hub:a/b/c@f+:validation:2: targets = 5"):
         load_split(it, "test", {})
     assert asked == {"names": ("a/b", "c"), "split": "validation", "revision": "f" * 40}
+
+
+def test_a_source_of_several_tasks_gives_each_its_own_rows(tmp_path: Path) -> None:
+    """Rows of other tasks are neither counted nor fingerprinted, and lines are still those of the file."""
+    mixed = [row(1, subject="a"), row(2, subject="b"), row(3, subject="a"), row(4, subject="b", key=7)]
+    write(tmp_path / "test.jsonl", *mixed)
+    it = replace(task(Split(n_rows=2)), keeps=lambda row: row["subject"] == "a")
+    data = load_split(it, "test", {"t": tmp_path})
+    assert [sample.id for sample in data.samples] == ["1", "3"]
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    write(alone / "test.jsonl", mixed[0], mixed[2])
+    assert load_split(task(Split(n_rows=2)), "test", {"t": alone}).fingerprint == data.fingerprint
+    other = replace(it, keeps=lambda row: row["subject"] == "b")
+    assert [line.split(": ")[0] for line in faults(tmp_path, other)] == [f"{tmp_path / 'test.jsonl'}:4"]
+    assert "holds 0 rows, the card says 2" in faults(tmp_path, replace(it, keeps=lambda row: row["subject"] == "c"))[0]
+    broken = faults(tmp_path, replace(it, keeps=lambda row: row["nothing"] == row["q"]))
+    assert len(broken) == 4
+    assert "test.jsonl:1" in broken[0]
+
+
+def test_rows_can_say_how_they_are_to_be_read(tmp_path: Path) -> None:
+    """Keys from 0 or from 1: one row does not tell, all of them do; a plugin that cannot tell refuses the file."""
+
+    def choose(rows: Any) -> Any:
+        first = min(row["key"] for row in rows)
+        if first > 1:
+            raise RowError("keys begin at neither 0 nor 1")
+        return lambda row, number: to_sample(dict(row) | {"key": row["key"] - first}, number)
+
+    it = replace(task(Split(n_rows=2)), choose_reader=choose)
+    for first in (0, 1):
+        write(tmp_path / "test.jsonl", row(1, key=first), row(2, key=first + 1))
+        assert [sample.targets for sample in load_split(it, "test", {"t": tmp_path}).samples] == [(0,), (1,)]
+    write(tmp_path / "test.jsonl", row(1, key=2), row(2, key=3))
+    assert faults(tmp_path, it) == [f"{tmp_path / 'test.jsonl'}: the plugin of t refuses its rows: keys begin at neither 0 nor 1"]
 
 
 # ------------------------------------------------------------------------------------------------------------ small parts

@@ -81,9 +81,29 @@ class TestRegistry:
         assert {"marmoka-8b", "pocket-generalist", "pocket-clinical", "pocket-clinical-es", "pocket-control"} <= set(registry)
         assert registry["openbiollm-8b"].repo == "aaditya/Llama3-OpenBioLLM-8B"
         assert all(entry.revision is None for entry in registry.values())
-        assert {name for name, entry in registry.items() if entry.repo and not entry.verified} == {"llama-3.1-8b", "llama-3.1-8b-instruct"}
+        assert {"llama-3.1-8b", "llama-3.1-8b-instruct", "llama-3-70b"} <= {name for name, entry in registry.items() if not entry.verified}
         assert registry["llama-3-8b"].chat.template == "plain"
         assert registry["llama-3-8b"].knowledge_cutoff == "2023-03"
+
+    def test_what_the_bundled_one_states_was_seen(self, work: Path, shared: Path) -> None:
+        """Nothing is claimed that the retrieved sources do not state: ids, domains, sizes and bases."""
+        registry = load_registry()
+        seen = {model["hf_id"]: model for model in yaml.safe_load((shared / "papers/models_seen.yaml").read_text(encoding="utf-8"))}
+        ours = {entry.repo: entry for name, entry in registry.items() if entry.repo}
+        assert {repo for repo, entry in ours.items() if entry.verified} == {
+            repo for repo, model in seen.items() if repo and model["hf_id_seen"] and "VLM" not in model.get("note", "")
+        }
+        # named as a base, or beside their kin in the task; never printed as ids
+        assert ours.keys() - seen.keys() == {
+            "meta-llama/Meta-Llama-3-70B", "meta-llama/Llama-3.1-8B", "meta-llama/Llama-3.1-70B", "Qwen/Qwen2.5-7B", "Qwen/Qwen2.5-72B"
+        }  # fmt: skip
+        for repo in ours.keys() & seen.keys():
+            entry, stated = ours[repo], seen[repo]
+            assert entry.domain == stated["domain"], repo
+            assert entry.parameters_b == pytest.approx(stated["params_b"], abs=0.05), repo
+            base = registry[entry.base].repo if entry.base else None
+            assert base is None or base.removeprefix("meta-llama/").removeprefix("Qwen/") in str(stated["base_model"]), repo
+            assert entry.trained_on is None
 
     def test_the_contracts_example_is_accepted(self, work: Path) -> None:
         text = """
@@ -273,6 +293,22 @@ class TestHub:
             assert (found.repo, found.revision, found.pinned) == ("org/name", COMMIT, pinned)
             assert found.path == str(hub_cache / "snapshots" / COMMIT)
 
+    @pytest.mark.parametrize("lost", [None, "config.json", "chat_template.jinja", "model.safetensors"])
+    def test_one_format_of_the_weights_is_enough_and_any_other_loss_is_seen(self, hub_cache: Path, lost: str | None) -> None:
+        """The hub's client keeps a list of all files: that the `.bin` ones were never fetched must not look like a loss."""
+        folder = save_weights(hub_cache / "snapshots" / COMMIT)
+        (folder / "chat_template.jinja").write_text("x", encoding="utf-8")
+        names = [*(file.name for file in folder.iterdir()), "pytorch_model.bin", "original/consolidated.00.pth", "original/tokenizer.model"]
+        listing = {"format_version": 1, "files": {name: {"size": 1, "blob_id": "0" * 40} for name in names}}
+        (hub_cache / "trees").mkdir()
+        (hub_cache / "trees" / f"{COMMIT}.json").write_text(json.dumps(listing), encoding="utf-8")
+        if lost is None:
+            assert find_checkpoint("m", self.PINNED).revision == COMMIT
+            return
+        (folder / lost).unlink()
+        with pytest.raises(UserError, match="not in the local hub cache"):
+            find_checkpoint("m", self.PINNED)
+
     @pytest.mark.parametrize("is_partial", [False, True])
     def test_offline_says_how_to_get_it(self, hub_cache: Path, is_partial: bool) -> None:
         if is_partial:
@@ -285,7 +321,7 @@ class TestHub:
     @pytest.mark.parametrize(
         ("error", "expected"),
         [
-            ("GatedRepoError", "is gated: .*HF_TOKEN"),
+            ("GatedRepoError", r"is gated: accept .*at https://huggingface\.co/org/name, then .*HF_TOKEN"),
             ("RepositoryNotFoundError", "no such repository, or it is private"),
             ("RevisionNotFoundError", f"models.m.revision = {COMMIT}: org/name has no such commit"),
             ("HfHubHTTPError", "the hub refused; .*hf download org/name"),
