@@ -18,6 +18,7 @@ from pathlib import Path
 
 from evalsuite.cards import Split, Task, TaskCard
 from evalsuite.errors import Fault, UserError
+from evalsuite.foreign import ROW, is_as_made
 from evalsuite.rows import SUFFIXES, HubError, Row, RowError, hub_rows, read_rows, scan_rows
 from evalsuite.soundness import sample_faults, surrogate_in, tag_duplicates
 from evalsuite.types import Excluded, Sample
@@ -66,7 +67,12 @@ class LoadedSplit:
 
 
 def content_hash(sample: Sample) -> str:
-    """First 16 hex digits of sha256 over question, context, choices, references and quantity (NFC, as JSON); equal in every process."""
+    """First 16 hex digits of sha256 over question, context, choices, references and quantity (NFC, as JSON); equal in every process.
+
+    A sample of a foreign task that is as the task made it has the hash that its framework gives the row, so that scores of either pair.
+    """
+    if ROW in sample.metadata and is_as_made(sample):
+        return sample.metadata[ROW]
     parts: list[object] = [sample.question, sample.context, list(sample.choices), list(sample.references)]
     if sample.quantity is not None:
         # Limits and unit decide what is right; samples without keep the hashes they had before there were quantities.

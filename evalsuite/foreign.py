@@ -6,6 +6,7 @@ store, statuses. Nothing here knows which framework it is.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -111,3 +112,19 @@ class Foreign(Protocol):
     def aggregate(self, metric: str, items: Sequence[Any]) -> float:
         """The task's own aggregation of the items of all samples; NaN where it has none."""
         ...
+
+
+WORDS, ROW = "own_words", "own_row"
+"""Names in a sample's metadata: digest of what was shown when the task made it, and the framework's own hash of the row."""
+
+
+def words_of(sample: Sample) -> str:
+    """Digest of question and choices: first 16 hex digits of sha256."""
+    text = "\0".join([sample.question, *sample.choices])
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def is_as_made(sample: Sample) -> bool:
+    """Whether a sample is still as its foreign task made it; a perturbed one is not."""
+    in_order = sample.order in ((), tuple(range(len(sample.choices))))
+    return sample.variant == 0 and not sample.labels and in_order and sample.metadata.get(WORDS) == words_of(sample)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from evalsuite.foreign import Ask, Group, Judged, Result, Style
+from evalsuite.foreign import ROW, WORDS, Ask, Group, Judged, Result, Style, is_as_made, words_of
 from evalsuite.task_sources.lm_eval_metrics import plain, value_of
 from evalsuite.types import Kind, Message, Sample
 
@@ -23,9 +24,6 @@ KINDS: Mapping[str, frozenset[Kind]] = {
     "generate_until": frozenset({"generate"}),
 }
 """Request kinds of each output type."""
-
-CONTENT_KEY = "lm_eval_row"
-"""Name in a sample's metadata of the digest of its row."""
 
 
 def kinds_of(task: Any) -> frozenset[Kind]:
@@ -72,18 +70,10 @@ class LmEvalTask:
         elif task.OUTPUT_TYPE != "loglikelihood_rolling":
             target = task.doc_to_target(row)
             references = tuple(map(str, target)) if isinstance(target, list) else (str(target),)
-        digest = hashlib.sha256("\0".join([question, *choices]).encode("utf-8", "surrogatepass")).hexdigest()[:16]
-        return Sample(
-            id=str(number),
-            # Rows that word the same question and choices are one unit, in whichever task they stand.
-            group=f"lm_eval:{digest}",
-            question=question,
-            choices=choices,
-            targets=targets,
-            references=references,
-            language="und",
-            metadata={CONTENT_KEY: digest},
-        )
+        made = Sample(id=str(number), group="-", question=question, choices=choices, targets=targets, references=references, language="und")
+        words = words_of(made)
+        # Rows that word the same question and choices are one unit, in whichever task they stand.
+        return replace(made, group=f"lm_eval:{words}", metadata={WORDS: words, ROW: f"lm_eval:{_row_hash(row)}"})
 
     def asks(self, sample: Sample, style: Style) -> tuple[Ask, ...]:
         """Its instances of a row as asks; none for a sample that was changed after the row was read."""
@@ -141,10 +131,7 @@ class LmEvalTask:
 
     def _row(self, sample: Sample) -> Mapping[str, Any] | None:
         """The row of a sample; None if the sample is not as it was made of it."""
-        made_of = sample.metadata.get(CONTENT_KEY)
-        unchanged = sample.variant == 0 and not sample.labels and sample.order in ((), tuple(range(len(sample.choices))))
-        digest = hashlib.sha256("\0".join([sample.question, *sample.choices]).encode("utf-8", "surrogatepass")).hexdigest()[:16]
-        return dict(self.rows_held[int(sample.id)]) if unchanged and digest == made_of else None
+        return dict(self.rows_held[int(sample.id)]) if is_as_made(sample) else None
 
     def _instances(self, sample: Sample, row: Mapping[str, Any], style: Style) -> list[Any]:
         context = self._context(int(sample.id), row, style)
@@ -203,6 +190,14 @@ def _as_ask(part: Any, style: Style, *, greedy: bool) -> Ask:
     stop = tuple(text for text in ([until] if isinstance(until, str) else until) if text)
     limit = kwargs.get("max_gen_toks") or kwargs.get("max_new_tokens") or kwargs.get("max_tokens")
     return Ask(text=text, turns=turns, stop=stop, max_tokens=None if limit is None else int(limit), n_draws=int(part.repeats or 1))
+
+
+def _row_hash(row: Mapping[str, Any]) -> str:
+    """lm-eval's `doc_hash` of a row (its evaluator, 0.4.13), by which its sample logs and our scores pair."""
+    from lm_eval.utils import handle_non_serializable
+
+    text = json.dumps(dict(row), indent=2, default=handle_non_serializable, ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()
 
 
 def _targets(target: Any, choices: Sequence[str]) -> tuple[int, ...]:

@@ -284,3 +284,27 @@ def test_limit_leaves_prompts_as_they_are(both: Both) -> None:
     )
     assert sum(run.n_asked for run in result.runs) == 0
     assert len(pd.read_parquet(part / "scores.parquet")) < len(whole)
+
+
+def test_our_scores_pair_with_its_sample_log(both: Both, tmp_path: Path) -> None:
+    """The same questions by lm-eval's own hash of a row: no difference anywhere, and every sample in it."""
+    from lm_eval.loggers import EvaluationTracker
+
+    from evalsuite.interop.lm_eval_import import import_lm_eval
+    from evalsuite.interop.pairing import PairingDesign, compare_sets
+
+    theirs = both.theirs["zero"]
+    tracker = EvaluationTracker(output_path=str(tmp_path / "results"))
+    tracker.general_config_tracker.model_name_sanitized = "plain"
+    tracker.save_results_aggregated(results={key: value for key, value in theirs.items() if key != "samples"}, samples=theirs["samples"])
+    for task, samples in theirs["samples"].items():
+        tracker.save_results_samples(task_name=task, samples=samples)
+    imported = import_lm_eval(tmp_path / "results", tmp_path / "imported", name="harness", run=None)
+    assert imported is not None
+    names = ["medqa_4options", "pubmedqa", "headqa_es", "pocket_generated", "pocket_last_word"]
+    out, _ = ours(both, "plain", names, "zero_shot")
+    found = compare_sets(out, tmp_path / "imported", PairingDesign(tasks=tuple(f"lm_eval:{name}" for name in names)))
+    frame = found.comparisons
+    assert set(frame.task) == {f"lm_eval:{name}" for name in names}
+    assert (frame.n_samples == lm_eval_yaml.N_ROWS).all()
+    assert (frame.difference.abs() < 1e-4).all()
