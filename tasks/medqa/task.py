@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
-import unicodedata
 from collections.abc import Callable, Mapping
 
-from evalsuite.tasks import Row, Split, Task, TaskCard, read_choices, read_key
+from evalsuite.tasks import Row, Split, Task, TaskCard, read_choices, read_key, stem_name
 from evalsuite.types import Excluded, Sample
 
 DEBRIS = '\n"'
@@ -15,8 +12,7 @@ DEBRIS = '\n"'
 
 def group_of(stem: str) -> str:
     """Group of a stem, equal in the 4- and 5-option versions: case, punctuation and spacing do not count."""
-    words = re.sub(r"\W+", " ", unicodedata.normalize("NFKC", stem).casefold()).strip()
-    return f"medqa:{hashlib.sha256(words.encode()).hexdigest()[:12]}"
+    return f"medqa:{stem_name(stem)}"
 
 
 def reader(n_options: int) -> Callable[[Row, int], Sample | Excluded]:

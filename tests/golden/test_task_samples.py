@@ -12,7 +12,7 @@ import pytest
 
 from evalsuite.data import load_split, locate
 from evalsuite.errors import UserError
-from evalsuite.formats import FORMATS, default_wording, lay_out, right_answer
+from evalsuite.formats import default_wording, lay_out, right_answer
 from evalsuite.tasks import Task, find_tasks
 from evalsuite.types import Sample
 
@@ -21,6 +21,8 @@ DATA = REPOSITORY.parent / "shared" / "data"
 GOLDEN = Path(__file__).resolve().parent / "tasks"
 OPEN = ("MIT", "CC BY 4.0", "CC0", "Apache-2.0")
 TASKS = {name: task for name, task in find_tasks(REPOSITORY / "tasks").items() if task.card.licence.startswith(OPEN)}
+# Of most MMLU subjects we have no data; one after the other they would be half a hundred skips.
+TASKS = {name: task for name, task in TASKS.items() if task.card.aliases != ("mmlu",)}
 
 
 def as_text(task: Task, split: str, sample: Sample) -> str:
@@ -35,7 +37,7 @@ def as_text(task: Task, split: str, sample: Sample) -> str:
         f"tags: {sample.tags}",
         f"instruction: {wording.instruction}",
     ]
-    for form in FORMATS:
+    for form in ("letters", "cloze", "generate"):
         layout = lay_out(sample, form, wording)
         lines += [f"--- {form}: user", layout.user, f"--- {form}: right answer", right_answer(sample, form, wording)]
     return "\n".join(lines) + "\n"
