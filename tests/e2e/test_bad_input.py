@@ -31,8 +31,9 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
 
 
 def checkpoint(project: Project, name: str, *, template: str = "plain", n_context_tokens: int = 512) -> Path:
-    """A tiny random checkpoint in the project, and its entry in models.yaml."""
-    folder = save_checkpoint(project.folder / name, tiny_config(max_position_embeddings=n_context_tokens))
+    """A tiny random checkpoint in the project (heads as wide as vLLM wants them on a CPU), and its entry in models.yaml."""
+    sizes = {"hidden_size": 64, "num_attention_heads": 2, "num_key_value_heads": 1}
+    folder = save_checkpoint(project.folder / name, tiny_config(max_position_embeddings=n_context_tokens, **sizes))
     entry = f"models:\n  {name}:\n    path: {folder}\n    domain: generalist\n    licence: MIT\n    chat: {{template: {template}}}\n"
     (project.folder / "models.yaml").write_text(entry, encoding="utf-8")
     return folder
