@@ -5,12 +5,13 @@ WORKERS ?= 2
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint types layers format clean
+.PHONY: help setup demo test check lint types layers bench format clean
 
 help:
 	@echo "make demo    the demo study on this machine's CPU, a report under reports/demo"
 	@echo "make test    lint, types, layers, all tests"
 	@echo "make check   lint, types, layers"
+	@echo "make bench   the benchmarks beside peers, a table and reports/bench.json (some ten minutes)"
 	@echo "make format  lay the code out and mend what lint can mend"
 	@echo "make clean   remove the environment, caches and build outputs; answers and reports stay"
 
@@ -34,6 +35,9 @@ types: setup
 
 layers: setup
 	@$(BIN)/lint-imports
+
+bench: setup
+	@$(BIN)/python scripts/bench.py
 
 format: setup
 	@$(BIN)/ruff check --fix

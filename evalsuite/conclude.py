@@ -252,7 +252,10 @@ def _report_manifest(plan: Plan, conclusion: Conclusion) -> dict[str, Any]:
     data = environment["data"].items()
     return {
         "engine": {name: f"{weights['engine']} {weights['dtype']}" for name, weights in environment["weights"].items()},
-        "hardware": {name: "; ".join(note["device"] for note in notes) for name, notes in environment["engines"].items()},
+        "hardware": {
+            name: "; ".join(line for note in notes for line in (note["device"], *note.get("notes", ())))
+            for name, notes in environment["engines"].items()
+        },
         "versions": environment["versions"],
         "data": {
             name: f"{facts['split']}: {facts['n_samples']} of {facts['n_read']} samples,"

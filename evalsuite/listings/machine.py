@@ -67,7 +67,7 @@ def doctor_lines() -> list[str]:
     harness = _version("lm-eval")
     lines.append(f"  lm-eval          {harness or 'missing'}")
     if harness is None:
-        lacking.append("`lm_eval:` tasks: lm-eval is not installed (pip install 'evalsuite[lm_eval]')")
+        lacking.append("`lm_eval:` tasks: lm-eval is not installed (pip install 'evalsuite[lm-eval]')")
     lines.append("environment")
     lines += [f"  {variable:22} {os.environ.get(variable, 'not set')}" for variable in VARIABLES]
     token = os.environ.get("HF_TOKEN") or (_hub_home() / "token").is_file()

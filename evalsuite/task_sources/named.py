@@ -42,7 +42,7 @@ def expand(entries: Sequence[TaskEntry], include_path: Sequence[Path]) -> Expand
     if not wanted:
         return Expanded(entries=tuple(entries), tasks={})
     if importlib.util.find_spec("lm_eval") is None:
-        allowed = "needs the library `lm_eval`, which is not installed: pip install 'evalsuite[lm_eval]'"
+        allowed = "needs the library `lm_eval`, which is not installed: pip install 'evalsuite[lm-eval]'"
         raise UserError(Fault(file="study", key="tasks", value=f"{PREFIX}{wanted[0]}", allowed=allowed))
     for folder in include_path:
         if not folder.is_dir():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import json
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,7 @@ def vllm(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
             return version
 
         monkeypatch.setattr(importlib.metadata, "version", told)
-        monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if distribution is None else object())
+        monkeypatch.setattr(importlib.util, "find_spec", lambda _: None if distribution is None else object())
         monkeypatch.setattr(_vllm_light, "n_cuda_devices", lambda: n_devices)
 
     return install
@@ -67,6 +68,12 @@ def test_versions_that_are_taken(vllm: Callable[..., None], version: str) -> Non
 def test_versions_that_are_refused(vllm: Callable[..., None], version: str) -> None:
     vllm("vllm", version, n_devices=1)
     assert faults() == [f"vllm={version}: vllm >=0.22.1,<0.33: others were not tested with this engine"]
+
+
+def test_the_extra_installs_what_is_taken(repository: Path) -> None:
+    extras = tomllib.loads((repository / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    first, end = (".".join(map(str, numbers)) for numbers in _vllm_light.SUPPORTED)
+    assert f"vllm>={first},<{end}" in extras["vllm"]
 
 
 def test_the_build_for_cpus_is_known_by_either_name() -> None:
