@@ -165,14 +165,15 @@ def counts_by_status(scores: pd.DataFrame, metrics: Mapping[str, str]) -> dict[s
     return {str(status): int(n) for status, n in own["status"].value_counts().sort_index().items()}
 
 
-def _versions() -> dict[str, str]:
-    return {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}}
+def _versions(plan: Plan) -> dict[str, str]:
+    own = ("lm_eval",) if any(task.task.foreign for task in plan.tasks.values()) else ()
+    return {"python": platform.python_version(), **{name: version(name) for name in (*LIBRARIES, *own)}}
 
 
 def environment_of(plan: Plan, store: Store, versions: Mapping[str, str] | None) -> dict[str, Any]:
     """On what the answers were computed and from what; the same whoever asks, as long as the store is the same."""
     return {
-        "versions": dict(sorted((versions or _versions()).items())),
+        "versions": dict(sorted((versions or _versions(plan)).items())),
         "engines": {name: engine_notes(store.folder, model.identity) for name, model in plan.models.items()},
         "weights": {
             name: {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -34,7 +35,7 @@ def task_lines() -> list[str]:
 
 def task_card_lines(name: str, showing: Showing) -> list[str]:
     """A task's card and, where its data are and may be shown, one sample as it is asked; of a restricted task only if that is wanted."""
-    task = _task(name)
+    task = _task(name, showing.study)
     card = task.card
     lines = [f"{name}: {card.description}"]
     for key in ("kind", "language", "licence", "citation", "hub_id", "hub_config", "revision", "metric", "metrics", "chance", "restricted"):
@@ -102,9 +103,10 @@ def _data_place(task: Task, split: str) -> str:
     return place.how
 
 
-def _task(name: str) -> Task:
+def _task(name: str, study: Path | None = None) -> Task:
+    """The task; one of lm-evaluation-harness is looked for in the study's `include_path` too."""
     if name.startswith(PREFIX):
-        found = expand([TaskEntry(name=name)], ()).tasks
+        found = expand([TaskEntry(name=name)], load_study(study).include_path if study else ()).tasks
         if len(found) != 1:
             raise UserError(Fault(file="tasks", key="", value=name, allowed=f"one task; it is a group of {', '.join(sorted(found))}"))
         return next(iter(found.values()))

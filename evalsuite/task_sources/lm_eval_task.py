@@ -80,7 +80,7 @@ class LmEvalTask:
         row = self._row(sample)
         if row is None:
             return ()
-        return tuple(_as_ask(part, style, greedy=self._needs_greedy()) for part in self._instances(sample, row, style))
+        return tuple(_as_ask(part, greedy=self._needs_greedy()) for part in self._instances(sample, row, style))
 
     def judge(self, sample: Sample, style: Style, results: Sequence[Result]) -> Judged:
         """Filters and metrics of the task on the results of a row, filter by filter as its evaluator does."""
@@ -174,15 +174,13 @@ def _turns(messages: Sequence[Mapping[str, str]], add_generation_prompt: bool = 
     return tuple(Message(role=turn["role"], text=turn["content"]) for turn in messages)  # type: ignore[arg-type]  # lm-eval's roles are ours
 
 
-def _as_ask(part: Any, style: Style, *, greedy: bool) -> Ask:
+def _as_ask(part: Any, *, greedy: bool) -> Ask:
     arguments = part.args
     if part.request_type == "loglikelihood_rolling":
         return Ask(text=arguments[0], rolling=True)
     context = arguments[0]
+    # Text also where the model chats: an unconditional continuation has an empty context, which no template makes a conversation of.
     text, turns = (context, ()) if isinstance(context, str) else ("", context)
-    if isinstance(context, str) and style.chat:
-        # An unconditional continuation has an empty context, which no template makes a conversation of.
-        turns = ()
     if part.request_type == "loglikelihood":
         return Ask(text=text, turns=turns, continuation=arguments[1], greedy=greedy)
     kwargs = arguments[1]
