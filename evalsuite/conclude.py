@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 import platform
 from collections.abc import Mapping, Sequence
@@ -16,7 +17,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from evalsuite.cards import Task, metrics_of
-from evalsuite.foreign import Group
+from evalsuite.foreign import Foreign, Group
 from evalsuite.outputs import OutDir
 from evalsuite.plan import Plan
 from evalsuite.prompts import pair_difference
@@ -103,12 +104,20 @@ def own_aggregates(plan: Plan, scores: pd.DataFrame) -> pd.DataFrame:
         foreign = plan.tasks[cell["task"]].task.foreign
         if foreign is not None:
             n_all = int((scores[cells] == pd.Series(cell)).all(axis=1).sum())
-            value = foreign.aggregate(cell["metric"], [orjson.loads(item) for item in part["item"]])
+            value = _aggregated(foreign, cell["metric"], [json.loads(item) for item in part["item"]])
             rows.append({**cell, "value": value, "n_samples": len(part), "n_missing": n_all - len(part)})
     groups = {group.name: group for task in plan.tasks.values() if task.task.foreign for group in task.task.foreign.groups}
     for group in groups.values():
         rows.extend(_group_rows(group, rows))
     return pd.DataFrame(rows, columns=[*cells, "value", "n_samples", "n_missing"])
+
+
+def _aggregated(foreign: Foreign, metric: str, items: Sequence[Any]) -> float:
+    """The task's own aggregation; NaN where its code raises on what there is."""
+    try:
+        return foreign.aggregate(metric, items)
+    except Exception:  # noqa: BLE001 - anybody's code, over answers that its author did not expect; the statistics do not depend on it
+        return math.nan
 
 
 def _group_rows(group: Group, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -122,6 +131,8 @@ def _group_rows(group: Group, rows: Sequence[Mapping[str, Any]]) -> list[dict[st
     for members in parts.values():
         weights = [row["n_samples"] if group.metrics[row["metric"]] else 1 for row in members]
         value = sum(weight * row["value"] for weight, row in zip(weights, members, strict=True)) / sum(weights)
+        if {row["task"] for row in members} != set(group.tasks) or any(row["n_missing"] for row in members):
+            value = math.nan  # the mean of a part is not the group's
         counts = {key: sum(row[key] for row in members) for key in ("n_samples", "n_missing")}
         made.append({**members[0], "task": group.name, "value": value, **counts})
     return made
@@ -210,7 +221,7 @@ def _own_metrics(task: Task) -> dict[str, Any]:
     for name, metric in sorted(task.metrics.items()):
         low, high = (bound if math.isfinite(bound) else None for bound in sorted((metric.worst, metric.best)))
         described[name] = {"higher_is_better": metric.higher_is_better, "low": low, "high": high, "binary": metric.binary}
-    return {"own_metrics": described}
+    return {"own_metrics": described, **({"own_configuration": task.foreign.configuration} if task.foreign else {})}
 
 
 def findings_of(plan: Plan, out: OutDir, conclusion: Conclusion, metrics: Mapping[str, Metric]) -> Findings:

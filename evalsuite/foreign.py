@@ -97,6 +97,11 @@ class Foreign(Protocol):
         """Groups that it was named through."""
         ...
 
+    @property
+    def configuration(self) -> str:
+        """Digest of what decides its words, filters and metrics: its configuration with the sources of its functions, and the version."""
+        ...
+
     def rows(self, split: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
         """Rows of a split with their numbers, from 1."""
         ...
@@ -119,8 +124,8 @@ WORDS, ROW = "own_words", "own_row"
 
 
 def words_of(sample: Sample) -> str:
-    """Digest of question and choices: first 16 hex digits of sha256."""
-    text = "\0".join([sample.question, *sample.choices])
+    """Digest of question, choices and references: first 16 hex digits of sha256."""
+    text = "\0".join([sample.question, *sample.choices, "", *sample.references])
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 

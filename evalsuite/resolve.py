@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from evalsuite import perturbations, strategies
+from evalsuite.cards import metrics_of
 from evalsuite.config import EngineEntry, PluginEntry, Study, TaskEntry, faults_of, load_study
 from evalsuite.data import load_split, pool_without
 from evalsuite.engines import ENGINES, check_settings, kinds_of
@@ -112,6 +113,7 @@ def resolve(
     _check_kinds(faults, found_models, built_strategies, [task.task.card for task in found_tasks.values()])
     _check_samples(faults, found_tasks)
     _check_exclusions(faults, study, found_tasks)
+    _check_metrics(faults, found_tasks)
     _check_pools(faults, built_strategies, found_tasks)
     faults.settle()
     all_pairs = study.pairs if study.pairs is not None else default_pairs(registry, study.models)
@@ -210,7 +212,9 @@ def _check_task_entry(faults: _Faults, entry: TaskEntry, tasks: Mapping[str, Tas
     card = tasks[entry.name].card
     if entry.metric is not None and entry.metric not in card.metrics:
         faults.add(f"tasks.{entry.name}.metric", entry.metric, f"one of {', '.join(card.metrics)}")
-    if entry.split is not None and entry.split not in card.splits:
+    if tasks[entry.name].foreign is not None and entry.split not in (None, card.split):
+        faults.add(f"tasks.{entry.name}.split", str(entry.split), f"{card.split}: its own configuration decides what is evaluated")
+    elif entry.split is not None and entry.split not in card.splits:
         faults.add(f"tasks.{entry.name}.split", entry.split, f"one of {', '.join(card.splits)}")
 
 
@@ -319,6 +323,17 @@ def _check_samples(faults: _Faults, planned: Mapping[str, PlannedTask]) -> None:
     for name, task in planned.items():
         if not task.samples:
             faults.add("tasks", name, "no samples are left (excluded, limited or sharded away)")
+
+
+def _check_metrics(faults: _Faults, planned: Mapping[str, PlannedTask]) -> None:
+    """One name is one metric throughout a study: a direction or bounds that differ would turn verdicts around."""
+    seen: dict[str, tuple[str, tuple[object, ...]]] = {}
+    for name, task in planned.items():
+        for metric in metrics_of(task.task).values():
+            nature = (metric.higher_is_better, metric.worst, metric.best, metric.binary)
+            first, known = seen.setdefault(metric.name, (name, nature))
+            if known != nature:
+                faults.add("tasks", name, f"its {metric.name} has another direction or other bounds than that of {first}: two studies")
 
 
 def _check_exclusions(faults: _Faults, study: Study, planned: Mapping[str, PlannedTask]) -> None:

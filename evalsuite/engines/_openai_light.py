@@ -19,7 +19,7 @@ from evalsuite.types import Kind
 LIBRARY = "httpx2"
 TEXT: frozenset[Kind] = frozenset({"generate"})
 VLLM: frozenset[Kind] = frozenset({"generate", "next", "continuation", "prompt"})
-"""What a vLLM server gives exactly, by `logprob_token_ids` and `prompt_logprobs`."""
+"""What a vLLM server that takes ids gives exactly, by `logprob_token_ids` and `prompt_logprobs`."""
 PRICES = {"price_input": "input", "price_output": "output"}
 
 
@@ -46,13 +46,14 @@ def kinds_of(path: str) -> frozenset[Kind]:
 
 
 def kinds_with(path: str, settings: EngineSettings) -> frozenset[Kind]:
-    """What the server of these settings is asked; exact log-probabilities of given tokens are had from vLLM alone.
+    """What the server of these settings is asked; exact log-probabilities of given tokens are had from vLLM alone, and only for ids.
 
     Raises:
         UserError: the settings describe no server.
     """
     del path
-    return VLLM if read_endpoint(settings).server == "vllm" else TEXT
+    endpoint = read_endpoint(settings)
+    return VLLM if endpoint.server == "vllm" and endpoint.api == "completions" else TEXT
 
 
 def read_endpoint(settings: EngineSettings) -> EndpointEntry:

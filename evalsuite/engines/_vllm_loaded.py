@@ -229,6 +229,10 @@ class Served:
         if not ways:
             return ("log-probabilities along whole prompts (fast_scoring is off)",)
         nexts, continuations = probe(self._n_vocabulary, n_context_tokens)
+        refused = [outcome for outcome in self._outcomes([*nexts, *continuations], Ways()) if isinstance(outcome, Failure)]
+        broken = [failure.message for failure in refused if failure.reason != "invalid_logprob"]
+        if broken:
+            raise ValueError(f"it gives no log-probabilities along a prompt: {broken[0]}")
         expected_next, expected = self._answers(nexts, Ways()), self._answers(continuations, Ways())
         if difference(expected, expected) > 0 or difference(expected_next, expected_next) > 0:
             self._ways = Ways()
@@ -250,13 +254,17 @@ class Served:
 
     def _answers(self, requests: Sequence[Request], ways: Ways) -> list[list[float]]:
         """Log-probabilities of some requests, asked together; empty where a request fails."""
+        return [_values(outcome) for outcome in self._outcomes(requests, ways)]
+
+    def _outcomes(self, requests: Sequence[Request], ways: Ways) -> list[Outcome]:
+        """Outcomes of some requests, asked together."""
         self._ways = ways
         found: dict[int, Outcome] = {}
         for number, request in enumerate(requests):
             found.update(self.take(-1 - number, request))
         while self.busy:
             found.update(self.step())
-        return [_values(found[-1 - number]) for number in range(len(requests))]
+        return [found[-1 - number] for number in range(len(requests))]
 
     def abort(self) -> None:
         """Forget all that is under way."""

@@ -49,7 +49,7 @@ class _Served:
 
 
 def load(path: str, settings: EngineSettings) -> OpenAIEngine:
-    """Open a server; a vLLM one is asked what it serves and whether its log-probabilities are sound (four small calls).
+    """Open a server; a vLLM one that takes ids is asked what it serves and whether its log-probabilities are sound (four calls).
 
     Args:
         path: folder with configuration and tokenizer, for servers that take ids; empty for chat servers.
@@ -98,7 +98,7 @@ class OpenAIEngine:
 
     @property
     def kinds(self) -> frozenset[Kind]:
-        """Text from every server; log-probabilities from vLLM alone."""
+        """Text from every server; log-probabilities from vLLM alone, and only for ids."""
         return self._served.limits.kinds
 
     @property
@@ -209,7 +209,7 @@ class OpenAIEngine:
                 return Response(logprobs=_next(self._caller, ids, request.candidates, number), n_prompt_tokens=len(ids))
             if request.kind == "prompt":
                 return Response(logprobs=_along(self._caller, ids, number)[0], n_prompt_tokens=len(ids))
-            scored = [_along(self._caller, (*ids, *more), number) for more in request.continuations]
+            scored = [_along(self._caller, (*ids, *more), number, greedy=request.greedy) for more in request.continuations]
             sizes = [len(more) for more in request.continuations]
             return Response(
                 continuation_logprobs=tuple(logprobs[-n:] for (logprobs, _), n in zip(scored, sizes, strict=True)),
@@ -231,9 +231,10 @@ def _next(caller: Caller, ids: Sequence[int], candidates: Sequence[int], number:
     return tuple(found[token] for token in candidates)
 
 
-def _along(caller: Caller, ids: Sequence[int], number: int = 0) -> tuple[tuple[float, ...], tuple[bool, ...]]:
-    """Along a prompt, from its second token on: log-probabilities, and whether each token is the likeliest."""
-    return answers.read_along(caller.call("completions", answers.along(caller.endpoint, ids), number), ids)
+def _along(caller: Caller, ids: Sequence[int], number: int = 0, *, greedy: bool = False) -> tuple[tuple[float, ...], tuple[bool, ...]]:
+    """Along a prompt, from its second token on: log-probabilities, and (greedy) whether greedy decoding takes each token."""
+    content = caller.call("completions", answers.along(caller.endpoint, ids, greedy=greedy), number)
+    return answers.read_along(content, ids, greedy=greedy)
 
 
 def _served(caller: Caller, path: str, settings: EngineSettings) -> _Served:

@@ -65,6 +65,8 @@ ENVIRONMENT = {
     "VLLM_NO_USAGE_STATS": "1",
     "VLLM_DO_NOT_TRACK": "1",
     "DO_NOT_TRACK": "1",
+    # On some GPUs FlashInfer looks for kernels on a server of its makers.
+    "FLASHINFER_CUBINS_REPOSITORY": "http://127.0.0.1:9",
     "HF_HUB_OFFLINE": "1",
     "TRANSFORMERS_OFFLINE": "1",
     "VLLM_HOST_IP": "127.0.0.1",

@@ -70,7 +70,8 @@ def _own(metric: Metric, sample: Sample, answer: Answer) -> Score:
     if metric.name not in answer.details["values"]:
         return Score(metric=metric.name, value=None, status="refused")
     if not math.isfinite(answer.details["values"][metric.name]):
-        return Score(metric=metric.name, value=None, status="failed")
+        # Engines give finite log-probabilities only: it is the task that has no value for such an answer (often an empty one).
+        return Score(metric=metric.name, value=None, status="truncated" if answer.details["cut"] else "unparsed")
     return Score(metric=metric.name, value=_value(metric, sample, answer), status="scored")
 
 

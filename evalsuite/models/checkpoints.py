@@ -73,7 +73,8 @@ def _served(name: str, endpoint: EndpointEntry, files: Checkpoint | None) -> Che
         endpoint: the server.
         files: what is rendered with; None: the server renders by itself.
     """
-    known_by = [endpoint.url, endpoint.model, endpoint.api, "" if files is None else files.fingerprint]
+    # What is sent beside the prompt depends on the kind of server.
+    known_by = [endpoint.url, endpoint.model, endpoint.api, endpoint.server, "" if files is None else files.fingerprint]
     digest = hashlib.sha256(json.dumps(known_by).encode()).hexdigest()
     served = f"{endpoint.model} at {endpoint.host}"
     if files is None:

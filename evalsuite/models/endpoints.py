@@ -33,7 +33,8 @@ class EndpointEntry(FileModel):
     api: Literal["completions", "chat"]
     """`completions`: the server receives token ids; `chat`: it receives messages and renders them itself."""
     server: Literal["vllm", "other"] = "other"
-    """`vllm`: log-probabilities are asked for in vLLM's way, which is checked at the start; `other`: generated text only."""
+    """`vllm`: it is told every default that a checkpoint could set, and one that takes ids is asked for log-probabilities in vLLM's
+    way, which is checked at the start; `other`: generated text only."""
     api_key_env: str | None = None
     """Name of the environment variable that holds the key; null: no key is sent. Never the key itself."""
     max_concurrency: Annotated[int, Field(ge=1, le=256)] = 8
@@ -64,8 +65,6 @@ class EndpointEntry(FileModel):
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
-        if self.api == "chat" and self.server == "vllm":
-            raise ValueError("server: vllm belongs to api: completions; a chat server is asked for text only, whatever it runs on")
         if self.api == "completions" and self.max_tokens_name != "max_tokens":
             raise ValueError("max_tokens_name belongs to api: chat")
         return self

@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from evalsuite import answers
+from evalsuite.errors import Fault, UserError
 from evalsuite.foreign import Ask, Judged, Result, Style
 from evalsuite.strategies.ask import failed_answer, sampling_for
 from evalsuite.strategies.base import Context
@@ -50,8 +52,12 @@ def ask_foreign(sample: Sample, shots: int | None, context: Context) -> Asking[A
     ):
         silent = Failure(reason="unsupported", message="the engine does not say what greedy decoding would give", transient=True)
         return failed_answer([silent], n_calls=len(sent))
-    results = _results(asks, sent, responses)
-    judged = foreign.judge(sample, style, results)
+    results = _results(asks, sent, responses, context.thinking)
+    try:
+        judged = foreign.judge(sample, style, results)
+    except Exception as error:  # noqa: BLE001 - filters and metrics are anybody's code; what they raise must not end the run
+        broken = Failure(reason="engine_error", message=f"the task's own scoring raised {type(error).__name__}", transient=True)
+        return failed_answer([broken], n_calls=len(sent))
     return _answer(judged, responses)
 
 
@@ -73,6 +79,9 @@ def _requests(asks: Sequence[Ask], group: tuple[int, ...], sample: Sample, conte
         n_draws = first.n_draws if context.decoding.temperature > 0 else 1
         plans = [sampling_for(sample, context, draw, stop=first.stop, max_tokens=first.max_tokens) for draw in range(n_draws)]
         return [_Sent(request=Request(kind="generate", prompt=prompt, sampling=sampling), asks=group) for sampling in plans]
+    if context.thinking is not None:
+        allowed = "a task that generates: this model thinks before it answers, so the next tokens are no answer"
+        raise UserError(Fault(file=f"task {context.card.name}", key="output_type", value="log-likelihood", allowed=allowed))
     prompt, tail = context.renderer.render_own(first.text, first.turns, scored=True)
     ids = context.renderer.following_ids(prompt, [tail + (asks[position].continuation or "") for position in group])
     if all(len(tokens) == 1 for tokens in ids) and not first.greedy and len(set(ids)) == len(ids):
@@ -83,7 +92,7 @@ def _requests(asks: Sequence[Ask], group: tuple[int, ...], sample: Sample, conte
     return [_Sent(request=request, asks=group)]
 
 
-def _results(asks: Sequence[Ask], sent: Sequence[_Sent], responses: Sequence[Response]) -> list[Result]:
+def _results(asks: Sequence[Ask], sent: Sequence[_Sent], responses: Sequence[Response], thinking: tuple[str, str] | None) -> list[Result]:
     """Results in the order of the asks.
 
     What a response holds says how it is read, not what its request was: answers that are recalled from a store have no requests.
@@ -95,7 +104,8 @@ def _results(asks: Sequence[Ask], sent: Sequence[_Sent], responses: Sequence[Res
         if first.rolling:
             found[one.asks[0]] = math.fsum(response.logprobs)
         elif first.continuation is None:
-            texts[one.asks[0]] = (*texts.get(one.asks[0], ()), response.text)
+            said = answers.without_thinking(response.text, thinking) if thinking else response.text
+            texts[one.asks[0]] = (*texts.get(one.asks[0], ()), said)
         elif response.continuation_logprobs:
             greedy = response.continuation_greedy or (False,) * len(one.asks)
             for position, logprobs, is_greedy in zip(one.asks, response.continuation_logprobs, greedy, strict=True):

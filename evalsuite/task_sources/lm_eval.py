@@ -8,6 +8,7 @@ study's: temperature and top_p are never taken from the task; `until` and `max_g
 from __future__ import annotations
 
 import difflib
+import importlib
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,10 +16,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from evalsuite.errors import Fault, UserError
 from evalsuite.foreign import Group
 from evalsuite.task_sources.lm_eval_metrics import metrics_for
-from evalsuite.task_sources.lm_eval_task import KINDS, LmEvalTask, kinds_of
+from evalsuite.task_sources.lm_eval_task import KINDS, LmEvalTask, has_choices, kinds_of, shows_the_sample_itself
 from evalsuite.task_sources.named import PREFIX
 from evalsuite.tasks import Split, Task, TaskCard, TaskKind
 
@@ -51,6 +54,9 @@ def _load_one(name: str, include_path: Sequence[Path]) -> tuple[Task, ...]:
         hint = f"; did you mean {', '.join(close)}?" if close else ""
         allowed = f"no such lm-eval task or group{hint} (`lm-eval ls tasks` lists all)"
         raise UserError(Fault(file="study", key="tasks", value=f"{PREFIX}{name}", allowed=allowed))
+    # Some tasks shuffle rows or choices while they load, with the global chance that lm-eval seeds so (its simple_evaluate).
+    importlib.import_module("random").seed(0)
+    np.random.seed(1234)  # noqa: NPY002 - lm-eval's own seed of NumPy's global chance
     try:
         loaded = index.load(matches)
     except Exception as error:  # a task's YAML and its Python may raise anything; it becomes a fault that names the task
@@ -112,7 +118,7 @@ def _group(group: Any) -> Group:
     for entry in group.aggregate_metric_list or ():
         for filter_name in (entry.filter_list or held) if entry.aggregation == "mean" else ():
             metrics[entry.metric if filter_name == "none" else f"{entry.metric},{filter_name}"] = bool(entry.weight_by_size)
-    tasks = tuple(f"{PREFIX}{task.task_name}" for task in group.get_all_tasks())
+    tasks = tuple(dict.fromkeys(f"{PREFIX}{task.task_name}" for task in group.get_all_tasks()))
     return Group(name=f"{PREFIX}{group.name}", tasks=tasks, metrics=metrics)
 
 
@@ -122,7 +128,7 @@ def _as_task(name: str, task: Any, groups: tuple[Group, ...]) -> Task:
     if not metrics:
         allowed = "at least one metric whose items are numbers, (log-likelihood, weight) or (gold, prediction)"
         raise UserError(Fault(file=f"lm_eval task {name}", key="metric_list", value="", allowed=allowed))
-    kind: TaskKind = "choice" if task.OUTPUT_TYPE == "multiple_choice" and not task.multiple_input else "text"
+    kind: TaskKind = "choice" if has_choices(task, foreign.rows_held[0]) else "text"
     plain_choice = kind == "choice" and not task.multiple_target
     first = next(iter(metrics))
     split = _eval_split(task)
@@ -163,7 +169,9 @@ def _shots_split(task: Any) -> str | None:
 
 def _known_issues(task: Any, split: str, shots_split: str | None) -> dict[str, str]:
     issues = {"unpinned": "The data set's revision is whatever lm-eval's YAML names; the rows' fingerprint is recorded."}
-    if shots_split == split:
+    if shows_the_sample_itself(task):
+        issues["shows_the_sample_itself"] = "lm-eval could draw a question as its own exemplar; exemplars are refused."
+    elif shots_split == split:
         issues["exemplars_of_the_evaluated_split"] = "lm-eval draws exemplars from the evaluated split, leaving only the sample itself out."
     kwargs = task.config.generation_kwargs or {}
     if kwargs.get("do_sample") or float(kwargs.get("temperature") or 0) > 0:

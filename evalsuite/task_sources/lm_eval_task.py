@@ -6,10 +6,12 @@ import hashlib
 import inspect
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from evalsuite.errors import Fault, UserError
 from evalsuite.foreign import ROW, WORDS, Ask, Group, Judged, Result, Style, is_as_made, words_of
 from evalsuite.task_sources.lm_eval_metrics import plain, value_of
 from evalsuite.types import Kind, Message, Sample
@@ -24,6 +26,23 @@ KINDS: Mapping[str, frozenset[Kind]] = {
     "generate_until": frozenset({"generate"}),
 }
 """Request kinds of each output type."""
+
+
+def has_choices(task: Any, row: Mapping[str, Any]) -> bool:
+    """Whether a row has choices that can be shown, shuffled and named; bare labels of choices that stand in the question cannot."""
+    if task.OUTPUT_TYPE != "multiple_choice" or task.multiple_input:
+        return False
+    return any(len(str(choice).strip(" ().:")) > 1 for choice in task.doc_to_choice(row))
+
+
+def shows_the_sample_itself(task: Any) -> bool:
+    """Whether a question can be its own exemplar: lm-eval leaves it out only where `fewshot_split` is named and is `test_split`."""
+    config, shots = task.config, task.fewshot_cfg
+    if shots.split is None and config.fewshot_config is not None and shots.samples is not None:
+        return False
+    pool = shots.split or config.training_split or config.validation_split or config.test_split
+    evaluated = config.test_split or config.validation_split
+    return bool(pool == evaluated and shots.split != config.test_split)
 
 
 def kinds_of(task: Any) -> frozenset[Kind]:
@@ -47,6 +66,15 @@ class LmEvalTask:
     """Prompts with exemplars of every row, in order, since the sampler's draws depend on it."""
 
     @property
+    def configuration(self) -> str:
+        """sha256 over lm-eval's own dump of the task's configuration, in which functions stand with their sources, and its version."""
+        from importlib.metadata import version
+
+        text = json.dumps([version("lm_eval"), self.task.dump_config()], sort_keys=True, default=str)
+        # Functions without a source stand with their address, which is another one in every process.
+        return hashlib.sha256(re.sub(r" at 0x[0-9a-f]+", "", text).encode("utf-8", "surrogatepass")).hexdigest()
+
+    @property
     def kinds(self) -> frozenset[Kind]:
         """Request kinds of its output type."""
         return kinds_of(self.task)
@@ -60,16 +88,21 @@ class LmEvalTask:
     def to_sample(self, row: Mapping[str, Any], number: int) -> Sample:
         """A row as a sample: its question and choices as the task words them, for reports, links and formats of ours."""
         task = self.task
-        question = str(task.doc_to_text(row)) if task.OUTPUT_TYPE != "loglikelihood_rolling" else str(task.doc_to_target(row))
         choices: tuple[str, ...] = ()
         targets: tuple[int, ...] = ()
         references: tuple[str, ...] = ()
-        if task.OUTPUT_TYPE == "multiple_choice" and not task.multiple_input:
-            choices = tuple(map(str, task.doc_to_choice(row)))
-            targets = _targets(task.doc_to_target(row), choices)
-        elif task.OUTPUT_TYPE != "loglikelihood_rolling":
-            target = task.doc_to_target(row)
-            references = tuple(map(str, target)) if isinstance(target, list) else (str(target),)
+        if task.multiple_input:
+            # Its text is the number of the right choice; what is read are the choices themselves.
+            question, references = "\n".join(map(str, task.doc_to_choice(row))), (str(task.doc_to_target(row)),)
+        elif task.OUTPUT_TYPE == "loglikelihood_rolling":
+            question = str(task.doc_to_target(row))
+        else:
+            question, target = str(task.doc_to_text(row)), task.doc_to_target(row)
+            if has_choices(task, row):
+                choices = tuple(map(str, task.doc_to_choice(row)))
+                targets = _targets(target, choices)
+            else:
+                references = tuple(map(str, target)) if isinstance(target, list) else (str(target),)
         made = Sample(id=str(number), group="-", question=question, choices=choices, targets=targets, references=references, language="und")
         words = words_of(made)
         # Rows that word the same question and choices are one unit, in whichever task they stand.
@@ -107,8 +140,11 @@ class LmEvalTask:
                     values[full] = value
                 if empty:
                     unread.add(full)
-        p_choices = _p_choices(results, sample) if sample.choices else None
-        index = None if p_choices is None else max(range(len(p_choices)), key=lambda place: (p_choices[place], -place))
+        scored_choices = self.task.OUTPUT_TYPE == "multiple_choice" and not self.task.multiple_input
+        p_choices = _p_choices(results, len(self.task.doc_to_choice(row))) if scored_choices else None
+        index = (
+            None if p_choices is None or not sample.choices else max(range(len(p_choices)), key=lambda place: (p_choices[place], -place))
+        )
         text = str(shown) if self.task.OUTPUT_TYPE == "generate_until" else None
         return Judged(items=items, values=values, unread=frozenset(unread), index=index, text=text, p_choices=p_choices)
 
@@ -131,7 +167,12 @@ class LmEvalTask:
 
     def _row(self, sample: Sample) -> Mapping[str, Any] | None:
         """The row of a sample; None if the sample is not as it was made of it."""
-        return dict(self.rows_held[int(sample.id)]) if is_as_made(sample) else None
+        if not is_as_made(sample):
+            return None
+        row = dict(self.rows_held[int(sample.id)])
+        if sample.metadata.get(ROW) != f"lm_eval:{_row_hash(row)}":
+            raise ValueError(f"sample {sample.id} is no row of the evaluated split of task {self.name}")
+        return row
 
     def _instances(self, sample: Sample, row: Mapping[str, Any], style: Style) -> list[Any]:
         context = self._context(int(sample.id), row, style)
@@ -144,6 +185,9 @@ class LmEvalTask:
     def _context(self, number: int, row: Mapping[str, Any], style: Style) -> Any:
         if self._n_shots(style) == 0:
             return self._rendered(row, style)
+        if shows_the_sample_itself(self.task):
+            allowed = "0: lm-eval would draw exemplars from the evaluated split without leaving out the question itself, key included"
+            raise UserError(Fault(file=f"lm_eval task {self.name}", key="shots", value=str(self._n_shots(style)), allowed=allowed))
         if style not in self.contexts:
             self.task.set_fewshot_seed(SEED)
             self.contexts[style] = [self._rendered(one, style) for one in self.rows_held]
@@ -221,10 +265,10 @@ def _parts(ensemble: Any) -> Iterator[Any]:
         yield part() if callable(part) and not hasattr(part, "apply") else part
 
 
-def _p_choices(results: Sequence[Result], sample: Sample) -> tuple[float, ...] | None:
+def _p_choices(results: Sequence[Result], n_choices: int) -> tuple[float, ...] | None:
     """Softmax of the choices' log-likelihoods; the unconditional ones, where asked, stand behind them."""
-    logs = [result[0] for result in results[: len(sample.choices)] if isinstance(result, tuple) and isinstance(result[0], float)]
-    if len(logs) < len(sample.choices):
+    logs = [result[0] for result in results[:n_choices] if isinstance(result, tuple) and isinstance(result[0], float)]
+    if len(logs) < n_choices:
         return None
     top = max(logs)
     weights = [math.exp(value - top) for value in logs]

@@ -53,6 +53,7 @@ def expand(entries: Sequence[TaskEntry], include_path: Sequence[Path]) -> Expand
     from evalsuite.task_sources.lm_eval import load
 
     members = load(wanted, include_path)
+    _check_twice(members)
     spread: list[TaskEntry] = []
     for entry in entries:
         if not entry.name.startswith(PREFIX):
@@ -61,8 +62,22 @@ def expand(entries: Sequence[TaskEntry], include_path: Sequence[Path]) -> Expand
         for task in members[entry.name.removeprefix(PREFIX)]:
             if task.card.name not in [known.name for known in spread]:
                 spread.append(entry.model_copy(update={"name": task.card.name}))
-    tasks = {task.card.name: task for found in members.values() for task in found}
+    # A task that is named alone and through a group belongs to the group.
+    named = sorted((task for found in members.values() for task in found), key=lambda task: len(task.foreign.groups) if task.foreign else 0)
+    tasks = {task.card.name: task for task in named}
     return Expanded(entries=tuple(spread), tasks=tasks)
+
+
+def _check_twice(members: Mapping[str, Sequence[Task]]) -> None:
+    """One task under two configurations (a group may override its members) is two tasks of one name. Raises UserError."""
+    seen: dict[str, tuple[str, str]] = {}
+    for name, tasks in members.items():
+        for task in tasks:
+            configuration = task.foreign.configuration if task.foreign else ""
+            first, known = seen.setdefault(task.card.name, (name, configuration))
+            if known != configuration:
+                allowed = f"{PREFIX}{first} configures {task.card.name} in another way; name one of the two"
+                raise UserError(Fault(file="study", key="tasks", value=f"{PREFIX}{name}", allowed=allowed))
 
 
 def _yaml_faults(folder: Path) -> Iterator[Fault]:

@@ -227,13 +227,85 @@ def test_scored_again_from_files(both: Both) -> None:
 
 def test_what_the_task_words_itself_cannot_be_perturbed_but_our_formats_can(both: Both) -> None:
     study = {"perturbations": "[none, shuffle_choices]", "strategies": "[zero_shot, {id: ours, name: zero_shot, format: letters}]"}
-    out, _ = ours(both, "plain", ["medqa_4options", "headqa_en"], "native", **study)
+    out, _ = ours(both, "plain", ["headqa_en"], "native", **study)
     scores = pd.read_parquet(out / "scores.parquet")
     own = scores[(scores.strategy == "zero_shot") & (scores.perturbation == "shuffle_choices")]
     assert set(own.status) == {"refused"}
     in_our_words = scores[(scores.strategy == "ours") & (scores.metric == "accuracy")]
     assert set(in_our_words.status) == {"scored"}
     assert set(scores[(scores.strategy == "ours") & (scores.metric == "acc")].status) == {"refused"}
+
+
+def test_bare_letters_are_no_choices_of_ours(both: Both) -> None:
+    """`A` to `D` under `A` to `D` would be a question about letters."""
+    with pytest.raises(UserError, match="free text needs `generate`"):
+        ours(both, "plain", ["medqa_4options"], "native", strategies="[{id: ours, name: zero_shot, format: letters}]")
+
+
+def test_another_split_is_refused(both: Both) -> None:
+    content = {"study": "split", "question": '"Another split?"', "models": "[plain]", "include_path": "[yaml]"}
+    content["tasks"] = '[{name: "lm_eval:medqa_4options", split: train}]'
+    file = both.folder / "split.yaml"
+    file.write_text("".join(f"{key}: {value}\n" for key, value in content.items()), encoding="utf-8")
+    with pytest.raises(UserError, match="decides what is evaluated"):
+        run_study(file, store=both.folder / "store", out=both.folder / "out" / "split")
+
+
+def test_a_question_is_never_its_own_exemplar(both: Both) -> None:
+    """careqa_en has one split only: lm-eval would draw exemplars from it and leave nothing out."""
+    with pytest.raises(UserError, match="without leaving out the question itself"):
+        ours(both, "plain", ["careqa_en"], "few_shot")
+
+
+def one_task(folder: Path, name: str, text: str) -> Path:
+    """A folder with one YAML task over the pocket facts."""
+    data = next(folder.parent.glob("**/yaml/data/pocket_mutual_test.jsonl"))
+    made = folder / name
+    made.mkdir(exist_ok=True)
+    held = f"{{data_files: {{test: {data}}}, cache_dir: {made / 'cache'}}}"
+    head = f"task: {name}\ndataset_path: json\ntest_split: test\ndataset_kwargs: {held}\n"
+    (made / f"{name}.yaml").write_text(head + text, encoding="utf-8")
+    return made
+
+
+MEAN = "metric_list: [{metric: acc, aggregation: mean, higher_is_better: true}]\n"
+
+
+def test_a_task_that_was_changed_is_not_scored_again(both: Both) -> None:
+    text = 'output_type: multiple_choice\ndoc_to_text: "{{question}}"\ndoc_to_choice: "{{choices}}"\ndoc_to_target: KEY\n' + MEAN
+    folder = one_task(both.folder, "changing", text.replace("KEY", "answer"))
+    out, store = ours(both, "plain", ["changing"], "zero_shot", include_path=json.dumps([str(folder)]))
+    report_study(out, store=store)
+    one_task(both.folder, "changing", text.replace("KEY", '"{{0}}"'))
+    with pytest.raises(UserError, match="not that of the run"):
+        report_study(out, store=store)
+
+
+def test_tasks_whose_choices_are_the_prompts(both: Both) -> None:
+    """As winogrande: the text is the number of the right choice, so that questions must be told apart by their choices."""
+    text = (
+        'output_type: multiple_choice\ndoc_to_text: "{{answer % 2}}"\ndoc_to_target: "{{\' It is known.\'}}"\n'
+        "doc_to_choice: \"{{[question + ' ' + choices[0], question + ' ' + choices[1]]}}\"\n"
+    )
+    folder = one_task(both.folder, "wino", text + MEAN)
+    out, _ = ours(both, "plain", ["wino"], "zero_shot", include_path=json.dumps([str(folder)]))
+    scores = pd.read_parquet(out / "scores.parquet")
+    assert set(scores.status) == {"scored"}
+    assert scores.group.nunique() == lm_eval_yaml.N_ROWS
+
+
+def test_a_task_that_has_no_value_for_an_answer(both: Both) -> None:
+    text = (
+        'output_type: generate_until\ndoc_to_text: "{{question}}"\ndoc_to_target: "{{choices[answer]}}"\n'
+        'generation_kwargs: {until: ["\\n"], max_gen_toks: 4}\nprocess_results: !function own.judge\n'
+        "metric_list: [{metric: fancy, aggregation: mean, higher_is_better: true}]\n"
+    )
+    folder = one_task(both.folder, "nothing", text)
+    (folder / "own.py").write_text("def judge(doc, results):\n    return {'fancy': float('nan')}\n", encoding="utf-8")
+    out, store = ours(both, "plain", ["nothing"], "zero_shot", include_path=json.dumps([str(folder)]))
+    scores = pd.read_parquet(out / "scores.parquet")
+    assert set(scores.status) <= {"unparsed", "truncated"}
+    report_study(out, store=store)
 
 
 def test_answers_that_its_filter_does_not_find_are_unparsed_and_count_as_it_counts_them(both: Both) -> None:

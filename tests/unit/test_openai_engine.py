@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from email.utils import formatdate
 from pathlib import Path
 from typing import Any
@@ -129,6 +130,8 @@ def test_a_chat_server_receives_messages_and_the_study_s_decoding(fake: Fake) ->
         "stop": ["\n"],
         "n": 1,
         "stream": False,
+        "presence_penalty": 0.0,
+        "frequency_penalty": 0.0,
     }
     assert headers["authorization"] == f"Bearer {KEY}"
 
@@ -163,8 +166,12 @@ def test_a_completions_server_receives_ids(fake: Fake, files: Path) -> None:
     assert (outcome.text, outcome.n_prompt_tokens, outcome.n_output_tokens) == ("so", 6, 5)
     (body,) = fake.bodies()
     assert body == {
-        "model": NAME, "prompt": [BOS, *encode("hello")], "max_tokens": 5, "temperature": 0.0, "top_p": 1.0, "n": 1, "stream": False
+        "model": NAME, "prompt": [BOS, *encode("hello")], "max_tokens": 5, "temperature": 0.0, "top_p": 1.0, "n": 1, "stream": False,
+        "presence_penalty": 0.0, "frequency_penalty": 0.0,
     }  # fmt: skip
+
+
+NEUTRAL = {"repetition_penalty": 1.0, "presence_penalty": 0.0, "frequency_penalty": 0.0, "top_k": -1, "min_p": 0.0}
 
 
 def test_vllm_is_told_every_default_that_a_checkpoint_could_set(fake: Fake, files: Path) -> None:
@@ -173,10 +180,23 @@ def test_vllm_is_told_every_default_that_a_checkpoint_could_set(fake: Fake, file
         assert engine.info.n_context_tokens == 100
         assert engine.info.versions["vllm"] == "0.99.0"
     body = fake.bodies()[-1]
-    neutral = {"repetition_penalty": 1.0, "presence_penalty": 0.0, "frequency_penalty": 0.0, "top_k": -1, "min_p": 0.0}
-    assert {name: body[name] for name in neutral} == neutral
+    assert {name: body[name] for name in NEUTRAL} == NEUTRAL
     # A special token never stands in the text, so as a string it would never be found.
     assert (body["stop"], body["stop_token_ids"]) == (["zzz"], [257])
+
+
+def test_vllm_is_told_them_in_a_chat_too_and_asked_for_text_only(fake: Fake) -> None:
+    """Its chat takes a repetition penalty from generation_config.json as well, and that one changes greedy decoding."""
+    with open_engine("", settings(fake, server="vllm")) as engine:
+        assert engine.kinds == {"generate"}
+        (outcome, refused) = ask(engine, [chat("Which? B"), Request(kind="next", prompt=chat().prompt, candidates=(1,))])
+    assert isinstance(outcome, Response)
+    assert (outcome.text, outcome.token_ids, outcome.n_output_tokens) == ("The answer is B.", (), 5)
+    assert failed(refused).reason == "unsupported"
+    ((path, body, _),) = fake.calls
+    assert path == "/v1/chat/completions"
+    assert {name: body[name] for name in NEUTRAL} == NEUTRAL
+    assert entry(server="vllm").endpoint is not None
 
 
 def test_other_kinds_are_not_sent(fake: Fake) -> None:
@@ -191,16 +211,18 @@ def test_other_kinds_are_not_sent(fake: Fake) -> None:
 # -------------------------------------------------------------------------------------------------------- what is believed
 
 
-def choice(**changes: Any) -> dict[str, Any]:
+def choice(n_output_tokens: int = 1, **changes: Any) -> dict[str, Any]:
     sound = {"index": 0, "message": {"role": "assistant", "content": "B"}, "finish_reason": "stop"}
-    return {"choices": [{**sound, **changes}], "usage": {"prompt_tokens": 3, "completion_tokens": 1}}
+    return {"choices": [{**sound, **changes}], "usage": {"prompt_tokens": 3, "completion_tokens": n_output_tokens}}
 
 
 def test_what_a_model_says_is_a_response(fake: Fake) -> None:
     said = [
         (choice(), ("B", "stop")),
-        (choice(finish_reason="length"), ("B", "length")),
-        (choice(message={"role": "assistant", "content": None}, finish_reason="length"), ("", "length")),
+        (choice(20, finish_reason="length"), ("B", "length")),
+        (choice(19, finish_reason="length"), ("B", "length")),  # the token that ends the answer may go uncounted
+        (choice(20, message={"role": "assistant", "content": None}, finish_reason="length"), ("", "length")),
+        ({"choices": choice()["choices"]}, ("B", "stop")),
         (choice(message={"role": "assistant", "content": "B. and so on"}), ("B", "stop")),  # the stop string was not obeyed
     ]
     for body, expected in said:
@@ -323,6 +345,84 @@ def test_a_lowered_limit_is_no_answer(fake: Fake, files: Path) -> None:
         outcome = failed(ask(engine, [ids()])[0])
     assert (outcome.reason, outcome.transient) == ("unsupported", True)
     assert "2 of 5" in outcome.message
+
+
+@pytest.mark.parametrize("server", ["other", "vllm"])
+def test_a_limit_that_a_chat_server_lowered_is_no_answer(fake: Fake, server: str) -> None:
+    for n_counted in (0, 1, 18):
+        fake.planted.append(Said(body=choice(n_counted, finish_reason="length")))
+        outcome = failed(asked(fake, server=server))
+        assert (outcome.reason, outcome.transient) == ("unsupported", True)
+        assert f"{n_counted} of 20" in outcome.message
+
+
+@pytest.mark.parametrize("usage", [{}, {"usage": None}, {"usage": {"prompt_tokens": 3}}, {"usage": {"completion_tokens": "20"}}], ids=str)
+def test_at_the_limit_an_answer_that_nobody_counted_is_none(fake: Fake, usage: dict[str, Any]) -> None:
+    fake.planted.append(Said(body={"choices": choice(finish_reason="length")["choices"], **usage}))
+    outcome = failed(asked(fake))
+    assert (outcome.reason, outcome.transient) == ("engine_error", True)
+    assert "does not say how many tokens it gave" in outcome.message
+
+
+def test_a_completions_server_must_count_as_well(fake: Fake, files: Path) -> None:
+    cases: list[tuple[dict[str, Any], str, str]] = [
+        ({"completion_tokens": 5}, "engine_error", "how many prompt tokens it read"),
+        ({}, "engine_error", "how many prompt tokens it read"),
+        ({"prompt_tokens": 6}, "engine_error", "how many tokens it gave"),
+        ({"prompt_tokens": 6, "completion_tokens": 3}, "unsupported", "3 of 5"),
+    ]
+    with open_engine(str(files), settings(fake, "completions")) as engine:
+        for usage, reason, words in cases:
+            fake.planted.append(Said(body={"choices": [{"index": 0, "text": "so", "finish_reason": "length"}], "usage": usage}))
+            outcome = failed(ask(engine, [ids()])[0])
+            assert (outcome.reason, outcome.transient) == (reason, True)
+            assert words in outcome.message
+
+
+GREEDY: dict[str, tuple[dict[str, Any], bool | str]] = {
+    "the likeliest": ({"65": {"logprob": -0.5, "rank": 1}}, True),
+    "one is likelier": ({"65": {"logprob": -0.5, "rank": 2}, "3": {"logprob": -0.25, "rank": 1}}, False),
+    "first of two equals": ({"65": {"logprob": -0.5, "rank": 2}, "66": {"logprob": -0.5, "rank": 1}}, True),
+    "second of two equals": ({"65": {"logprob": -0.5, "rank": 2}, "9": {"logprob": -0.5, "rank": 1}}, False),
+    "the likeliest was not told": ({"65": {"logprob": -0.5, "rank": 3}}, "engine_error"),
+    "the likeliest has no number": ({"65": {"logprob": -0.5, "rank": 2}, "3": {"logprob": None, "rank": 1}}, "engine_error"),
+    "the likeliest is above 0": ({"65": {"logprob": -0.5, "rank": 2}, "3": {"logprob": 0.5, "rank": 1}}, "invalid_logprob"),
+    "no id": ({"65": {"logprob": -0.5, "rank": 2}, "x": {"logprob": -0.25, "rank": 1}}, "engine_error"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", GREEDY)
+def test_greedy_is_the_first_of_the_likeliest(fake: Fake, files: Path, name: str) -> None:
+    row, expected = GREEDY[name]
+    request = Request(kind="continuation", prompt=ids().prompt, continuations=((65,),), greedy=True)
+
+    def planted(path: str, body: dict[str, Any], content: dict[str, Any]) -> dict[str, Any]:
+        content["choices"][0]["prompt_logprobs"][-1] = row
+        return content
+
+    with open_engine(str(files), settings(fake, "completions", server="vllm")) as engine:
+        fake.spoils = planted
+        (outcome,) = ask(engine, [request])
+    if isinstance(expected, str):
+        assert failed(outcome).reason == expected
+    else:
+        assert isinstance(outcome, Response)
+        assert (outcome.continuation_greedy, outcome.continuation_logprobs) == ((expected,), ((-0.5,),))
+    assert fake.bodies()[-1]["prompt_logprobs"] == 1
+
+
+def test_greedy_is_what_the_server_generates_and_asked_for_only_where_wanted(fake: Fake, files: Path) -> None:
+    with open_engine(str(files), settings(fake, "completions", server="vllm")) as engine:
+        (said,) = ask(engine, [ids("hi")])
+        assert isinstance(said, Response)
+        other = (*said.token_ids[:-1], (said.token_ids[-1] + 1) % 256)
+        request = Request(kind="continuation", prompt=ids("hi").prompt, continuations=(other, said.token_ids), greedy=True)
+        greedy, plain = ask(engine, [request, replace(request, greedy=False)])
+    assert isinstance(greedy, Response)
+    assert isinstance(plain, Response)
+    assert (greedy.continuation_greedy, plain.continuation_greedy) == ((False, True), ())
+    assert greedy.continuation_logprobs == plain.continuation_logprobs
+    assert sorted(body["prompt_logprobs"] for body in fake.bodies()[-4:]) == [0, 0, 1, 1]
 
 
 def unknown_ids(path: str, body: dict[str, Any], content: dict[str, Any]) -> dict[str, Any]:
@@ -560,7 +660,7 @@ BAD_ENTRIES = {
     "no address": ("{url: h, model: m, api: chat}", "must be http"),
     "whole address": ("{url: 'https://h/v1/chat/completions', model: m, api: chat}", "must end before"),
     "no tokenizer": ("{url: 'https://h/v1', model: m, api: completions}", "also give `path` or `repo`"),
-    "chat on vllm": ("{url: 'https://h/v1', model: m, api: chat, server: vllm}", "belongs to api: completions"),
+    "another server": ("{url: 'https://h/v1', model: m, api: chat, server: tgi}", "endpoint.server"),
     "price in words": ("{url: 'https://h/v1', model: m, api: chat, price: {input: much, output: 1}}", "price.input"),
 }
 
