@@ -31,6 +31,41 @@ _COMPARED = re.compile(
     r"supérieur[es]*\s+à)(?:\s+\w{1,6})?)\s*[:=]?\s*$",
     re.IGNORECASE,
 )
+_DENIED = re.compile(
+    # anywhere before the value in its clause
+    r"\b(?:not|never|unlikely|cannot|maximum|minimum|maximal|minimal|highest|lowest|perfect|target|goal|possible|up\s+to|at\s+(?:least|most)|no\s+more\s+than|"
+    r"rang(?:es?|ing)|(?:may|might|could)\s+be|no\s+(?:es|son|sea|será|puede|está|menos|más)|nunca|improbable|m[áa]xim[oae]s?|m[íi]nim[oae]s?|hasta|"
+    r"como\s+mucho|al\s+menos|por\s+lo\s+menos|rango|varía|oscila|puede\s+ser|podría|posible|pas|jamais|peu\s+probable|"
+    r"jusqu|au\s+(?:moins|plus)|varie|peut\s+être|pourrait)\b|n['’]t\b|\bde\s+0\s+[aà]\b"
+    # or right before it
+    r"|\b(?:out\s+of|sur(?:\s+un\s+total\s+de)?|de\s+un\s+(?:total|máximo)\s+de|no|non|instead\s+of|rather\s+than|except)\s*+$"
+    r"|\b(?:between|entre|from|de|desde)\s+\S{0,12}\d\S{0,12}(?:\s\S{1,12})?\s+(?:and|y|et|to|a|à|hasta)\s*+$",
+    re.IGNORECASE,
+)
+_CONDITION = re.compile(r"\b(?:if|unless|si)\b", re.IGNORECASE)
+_LIMITED = re.compile(
+    r"\s?(?:points?\b|puntos?\b)?[\s,(]{0,3}(?:if|unless|only\s+if|when|provided\s+that|depending|(?:or|and)\s+(?:higher|more|above|"
+    r"greater|over|less|lower|fewer|below|under)|at\s+(?:least|most)|(?:maximum|max|minimum)(?![\s:=]*(?:of\s+)?\d)|is\s+(?:not|unlikely|"
+    r"wrong|incorrect)|to\s+\(?[+-]?\d|si|cuando|salvo\s+si|o\s+(?:más|menos|mayor|menor|superior|inferior)|como\s+(?:máximo|mínimo|"
+    r"mucho)|ou\s+(?:plus|moins|supérieure?|inférieure?)|au\s+(?:maximum|minimum|moins|plus))\b|\+\s*(?:$|[.)])|\s?\?",
+    re.IGNORECASE,
+)
+_CLAUSE = re.compile(
+    r"[.,;!?]\s|\n|\b(?:so|therefore|thus|hence|but|because|since|por\s+(?:lo\s+)?tanto|así\s+que|pero|sino|donc|mais)\b", re.IGNORECASE
+)
+_GIVEN = re.compile(
+    r"\b(?:weight|weighs|height|age|heart\s+rate|pulse|temperature|respiratory\s+rate|(?:systolic|diastolic|"
+    r"blood)(?:\s+(?:blood\s+)?pressure)?|creatinine|albumin|calcium|sodium|potassium|chloride|bicarbonate|glucose|"
+    r"platelets?(?:\s+count)?|bilirubin|INR|BUN|hematocrit|peso|altura|talla|edad|frecuencia\s+cardíaca|creatinina|albúmina|calcio|sodio|"
+    r"poids|taille|âge|fréquence\s+cardiaque|créatinine|albumine)(?:\s+(?:level|concentration|value))?\s*(?:(?:is|was|of|es|est|de)\b|"
+    r"[:=])?\s*$",
+    re.IGNORECASE,
+)
+_QUALIFIED = re.compile(
+    r"\b(?:ideal|adjusted|corrected|estimated|predicted|lean|dosing|gestational|mean|fractional|calculated|ajustado|corregid[oa]|idéal|ajusté|corrigée?)\b",
+    re.IGNORECASE,
+)
+_ANOTHER = re.compile(r"\s?[,;]?\s?(?:(?:or|o|ou|to|a|à|and|y|et)\s+|[,;]\s?|[|&]\s?)\(?[+-]?\d")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,10 +108,32 @@ def _is_part(text: str, found: re.Match[str]) -> bool:
     return text[found.end() : found.end() + 1] == ")" and before.count("(") <= before.count(")")
 
 
+def is_denied(line: str, start: int, end: int) -> bool:
+    """Whether the words around a value deny it, make it depend on a condition, make a bound of it, or add another.
+
+    Args:
+        line: where it stands, at most a few hundred characters, in English, Spanish or French.
+        start: offset of its first character.
+        end: offset after it and its unit.
+    """
+    before = line[:start]
+    clause = before[max((cut.end() for cut in _CLAUSE.finditer(before)), default=0) :]
+    sentence = before[max(before.rfind(mark) + 1 for mark in (". ", "! ", "? ", "\n")) :]
+    behind = _LIMITED.match(line, end) or _ANOTHER.match(line, end)
+    return bool(_DENIED.search(clause) or _CONDITION.search(sentence) or behind)
+
+
+def is_given(line: str, start: int) -> bool:
+    """Whether a value is named as one of those that a note gives ("weight is 80 kg") and not as one worked out of them."""
+    found = _GIVEN.search(line[max(0, start - 60) : start])
+    return found is not None and not _QUALIFIED.search(line, max(0, start - 100), start)
+
+
 def plain_signs(text: str) -> str:
     """A text with one minus sign, one kind of blank and no TeX around numbers."""
     text = re.sub(r"[−–—](?=\s?\d)", "-", text)
-    text = re.sub(r"\b(?:minus|negative|menos|moins)\s+(?=\d)", "-", text, flags=re.IGNORECASE)
+    # "al menos 3", "au moins 3" are bounds, no negative numbers
+    text = re.sub(r"(?<!\b(?:al|lo|au|ou|de) )(?<!\bo )\b(?:minus|negative|menos|moins)\s+(?=\d)", "-", text, flags=re.IGNORECASE)
     text = text.replace("\\times", "×").replace("\\%", "%").replace("\\,", " ").replace("\\pm", "±").replace("\\approx", "≈")
     return re.sub(r"[\u00a0\u2009\u202f]", " ", text)
 

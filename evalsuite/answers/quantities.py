@@ -1,10 +1,12 @@
 """Reading a quantity out of a generation: a number with its unit, a date, or a span of weeks and days.
 
-Looked at in turn: what the output flags as its answer (a line "Answer: ...", a box, a field), a sentence that states a result, an output
-that holds nothing but one value. Two flagged answers that differ contradict each other unless the later is called final or something
-was taken back between them. A value in a unit that does not convert exactly (`units`), a bound, a range, and a number that can be read
-in two ways are not read. Sources: the cues are those of `cues`; the flagged line is that of MedCalc-Bench's prompts ("answer": ...,
-Khandekar et al. 2024, arXiv 2406.12036), whose own extraction takes a missing answer for a wrong one.
+Looked at in turn: what the output flags as its answer (a line "Answer: ...", a box, a field), a last sentence that concludes or is the only
+one with a value, an output that holds nothing but one value. Two flagged answers that differ contradict each other unless the later is
+called final or something was taken back between them. A value in a unit that does not convert exactly (`units`), one that is denied,
+conditional, a bound or a range, data of the note, and a number that can be read in two ways are not read.
+
+Sources: the cues are those of `cues`; the flagged line is that of MedCalc-Bench's prompts ("answer": ..., Khandekar et al. 2024, arXiv
+2406.12036), whose own extraction takes a missing answer for a wrong one.
 """
 
 from __future__ import annotations
@@ -13,11 +15,12 @@ import math
 import re
 from bisect import bisect_left
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from evalsuite.answers import cues, rejection
 from evalsuite.answers.labels import plain_text
-from evalsuite.answers.numbers import Number, number_of, numbers_in, plain_signs
+from evalsuite.answers.numbers import Number, is_denied, is_given, number_of, numbers_in, plain_signs
 from evalsuite.answers.reading import Wording, without_thinking
 from evalsuite.answers.spans import dates_in, spans_in
 from evalsuite.answers.units import factor, spelled, unit_at
@@ -32,18 +35,34 @@ _LEAD = re.compile(
     re.IGNORECASE,
 )
 _RESULT = re.compile(
-    r"(?:[=≈≃]|\b(?:is|are|was|equals?|becomes|gives|yields|es|son|sería|est|vaut|of|de|at|to)\b|:)"
-    r"\s*+(?:(?:now|therefore|thus|then|equal\s+to|approximately|approx\.?|about|around|roughly|calculated\s+(?:as|to\s+be)|estimated\s+(?:at|to\s+be)|"
-    r"to\s+be|aproximadamente|de|environ|igual\s+a)\s*+)*+[=≈~:\"'(]*\s*+",
+    r"(?:[=≈≃]|\b(?:is|are|was|equals?|becomes|gives|yields|es|son|sería|est|vaut|of|de|at|to)\b|:)\s*+(?:(?:now|therefore|thus|then|"
+    r"equal\s+to|approximately|approx\.?|about|around|roughly|calculated\s+(?:as|to\s+be)|estimated\s+(?:at|to\s+be)|to\s+be|"
+    r"aproximadamente|de|environ|igual\s+a)\s*+)*+[=≈~:\"'(]*\s*+",
     re.IGNORECASE,
 )
-_SPEAKS = re.compile(
-    r"\b(?:answer|score|index|result|total|therefore|thus|hence|so|final|finally|calculated|patient['’]s|resultado|puntuación|índice|"
-    r"por lo tanto|"
-    r"por tanto|"
-    r"respuesta|résultat|donc|score|réponse|due\s+date|conception|gestational|ratio|deficit|gap|equivalent|corrected|estimated|approximately)\b|[=≈]",
+_CONCLUDES = re.compile(
+    r"(?:^|[,;]\s)\s*(?:and\s+)?(?:so|así\s+que)\b|\b(?:therefore|thus|hence|finally|(?:in|to)\s+(?:conclusion|conclude)|(?:answer|result|"
+    r"final\s+\w+|total(?:[\s-][\w-]+){0,3})(?:\s+(?:is|equals|of)\b|\s*[:=])|(?:is|are)\s+equivalent\s+to|por\s+(?:lo\s+)?tanto|"
+    r"(?:respuesta|resultado|(?:puntuación\s+)?total)(?:\s+(?:es|sería)\b|\s*[:=])|donc|par\s+conséquent|(?:réponse|résultat|"
+    r"(?:score\s+)?total)(?:\s+(?:est|vaut)\b|\s*[:=]))",
     re.IGNORECASE,
 )
+_NAMES = re.compile(r"\b(?:score|index|total|ratio|gap|deficit|puntuación|índice|indice)\b", re.IGNORECASE)
+_GIVES_UP = re.compile(
+    r"\b(?:cannot|can\s+not|can['’]t|could\s+not|couldn['’]t|unable\s+to|(?:not|im)\s?possible\s+to|insufficient|not\s+(?:enough|"
+    r"sufficient)|(?:more|additional|further)\s+(?:data|information|details)|no\s+(?:se\s+)?pued[eo]|imposible|insuficientes?|"
+    r"no\s+es\s+posible|faltan?|ne\s+(?:peux|peut|puis)|impossible|insuffisante?s?|pas\s+possible|manquante?s?)\b",
+    re.IGNORECASE,
+)
+_WANTS = re.compile(
+    r"\b(?:needs?|needed|requires?|required|missing|unknown|not\s+(?:provided|given|available|known|stated|mentioned)|necesit\w{1,4}|"
+    r"requier\w{1,3}|falta|desconocid[oa]|nécessite|requiert|besoin|inconnue?)\b",
+    re.IGNORECASE,
+)
+_CALCULATED = re.compile(r"[\d)]\s?[A-Za-z²/ ]{0,12}[=≈≃]\s*$")
+_CHAIN = re.compile(r"(?:[\s=≈≃~()×*/+^.\d$-]|approximately|approx|about|around|rounded|to|or|i\.e\.,?)*")
+_PAIR = re.compile(r"[+-]?[\d.,]+\s?/\s?\d")
+_CLOSED = re.compile(r"[\s.)\]$\"'*!]*(?:(?:points?|puntos?|pts)\b)?[\s.)\]$\"'*!]*")
 _ASIDE = re.compile(
     r"\b(?:normal|reference|cut-?off|threshold|corresponds?|indicates?|indicating|suggests?|mortality|risk\s+of|stage|class|grade)\b",
     re.IGNORECASE,
@@ -64,7 +83,9 @@ class Value:
     text: str | None
     """In its canonical form; None if there is a value that cannot be told."""
     unit: str
-    """Spelling of a unit behind it."""
+    """Spelling of a unit behind it that is another than the asked one."""
+    named: bool = True
+    """Whether a unit stands behind it, or none is asked for."""
 
 
 def read_quantity_strict(output: str, sample: Sample, wording: Wording, *, thinking: tuple[str, str] | None = None) -> Reading:
@@ -143,7 +164,12 @@ def _asked(sample: Sample) -> Quantity:
 
 def _undressed(output: str) -> str:
     """An output whose powers and units survive the removal of emphasis and TeX."""
-    text = re.sub(r"\\(?:text|mathrm|textbf|mathbf|boxed)\s*\{\s*([^{}]*)\}", r" \1 ", output) if "\\boxed" not in output else output
+    text = (
+        re.sub(r"[ \t]?\\(?:text|mathrm|textbf|mathbf|boxed)\s*\{\s*([^{}]*)\}(?!\^)", r" \1 ", output)
+        if "\\boxed" not in output
+        else output
+    )
+    text = re.sub(r"[ \t]?\\(?:text|mathrm)\s*\{\s*([^{}]*)\}(?=\^)", r" \1", text)
     text = re.sub(r"(?<=\w)\^\{?2\}?(?!\d)", "²", text)
     text = re.sub(r"\\frac\s*\{([^{}]*)\}\s*\{([^{}]*)\}", r"(\1)/(\2)", text)
     # NFKC, which `plain_text` applies, would write 10³ as 103
@@ -157,14 +183,18 @@ def _values(text: str, quantity: Quantity, language: str) -> Iterator[Value]:
             yield Value(start=start, end=end, text=made, unit="")
         return
     for number in numbers_in(text, language, whole=quantity.form == "whole"):
-        yield _in_asked_unit(number, quantity)
+        value = _in_asked_unit(number, quantity)
+        # 120/80 is two pressures, no quotient
+        pair = quantity.unit == "mm Hg" and _PAIR.match(text, value.start, value.end)
+        yield replace(value, text=None) if pair else value
 
 
 def _in_asked_unit(number: Number, quantity: Quantity) -> Value:
     """A number as a value: without text where its unit is another or it cannot be told."""
     times = factor(quantity.unit, number.unit)
     told = None if number.value is None or times is None else canonical(number.value * times)
-    return Value(start=number.start, end=number.end, text=told, unit=number.unit if times is None else "")
+    other, named = number.unit if times is None else "", bool(number.unit or not quantity.unit)
+    return Value(start=number.start, end=number.end, text=told, unit=other, named=named)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -191,12 +221,15 @@ def _flagged(text: str, quantity: Quantity, language: str, cue: str) -> Iterator
         line = text[end : end + 500 if stop < 0 else stop]
         line = line[: line.find("}")] if rule == "boxed" and "}" in line else line
         reading = _of_line(line, quantity, language, rule)
+        before = text[max(0, start - 200, text.rfind("\n", max(0, start - 200), start) + 1) : start] if rule == "boxed" else ""
         if reading is not None:
+            denied = is_denied(before, len(before), len(before))
+            reading = Reading(status="unparsed", rule="conflict") if denied else reading
             yield Flagged(start=start, end=end + len(line), reading=reading, final=cues.is_called_final(text, start, end))
 
 
 def _of_line(line: str, quantity: Quantity, language: str, rule: str) -> Reading | None:
-    """What a flagged line answers: the value it begins with, else that behind its last "=" or "is", else its only one; None without any."""
+    """What a flagged line answers: the value it begins with, else its result, else its only value; None without any value."""
     values = list(_values(line, quantity, language))
     if not values:
         return None
@@ -204,14 +237,38 @@ def _of_line(line: str, quantity: Quantity, language: str, rule: str) -> Reading
     begin = lead.end() if lead else 0
     chosen = next((value for value in values if value.start <= begin <= value.start + 2 or value.start == begin), None)
     if chosen is None or _OPERATOR.match(line, chosen.end):
-        results = [value for value in values if _stands_as_result(line, value)]
-        told = [value for value in values if value.text is not None] if chosen is None else []
-        chosen = results[-1] if results else told[0] if len({value.text for value in told}) == 1 else None
-    elif re.match(r"\s?,?\s?(?:or|o|ou|to|a|à)\s+\(?\d", line[chosen.end :]):
-        chosen = None
-    if chosen is None:
+        chosen = None if _GIVES_UP.search(line) else _result_of(line, values) or (_only(values) if chosen is None else None)
+        chosen = None if chosen is not None and is_given(line, chosen.start) else chosen
+    if chosen is None or is_denied(line, chosen.start, chosen.end):
         return Reading(status="unparsed", rule="conflict")
-    return _reading_of(chosen, rule)
+    return _reading_of(_with_unit(chosen, values), rule)
+
+
+def _only(values: list[Value]) -> Value | None:
+    """The only value of the asked unit among values; None if one beside it is a bound, a range or cannot be told."""
+    told = [value for value in values if value.text is not None]
+    doubtful = any(value.text is None and not value.unit for value in values)
+    return told[0] if len({value.text for value in told}) == 1 and not doubtful else None
+
+
+def _result_of(line: str, values: list[Value]) -> Value | None:
+    """The result that a line states: all of them alike, or steps of one calculation, whose last it is; None if they differ."""
+    results = [value for value in values if _stands_as_result(line, value)]
+    for one, other in pairwise(results):
+        follows = one.text is None and _CONCLUDES.search(line, one.end, other.start)
+        if one.text != other.text and not follows and not _CHAIN.fullmatch(line, one.end, other.start):
+            return None
+    return results[-1] if results else None
+
+
+def _with_unit(chosen: Value, values: list[Value]) -> Value:
+    """A value, or the same one written with the asked unit beside it: "0.25 (25%)" is 25 %; without text if the two are not the same."""
+    others = {value.text for value in values if value.named and value.text is not None}
+    if chosen.named or chosen.text is None or not others or chosen.text in others:
+        return chosen
+    text = others.pop() if len(others) == 1 else None
+    alike = text is not None and any(math.isclose(float(text), float(chosen.text) * times, rel_tol=0.02) for times in (1, 100, 1000))
+    return replace(chosen, text=text if alike else None)
 
 
 def _stands_as_result(line: str, value: Value) -> bool:
@@ -242,24 +299,68 @@ def _settled(text: str, flagged: list[Flagged]) -> Reading:
 
 
 def _stated(text: str, quantity: Quantity, language: str) -> Reading | None:
-    """The last result that a sentence states: "The patient's MAP is 93 mm Hg", "= 25.2 mL/min"; asides and bounds do not count."""
-    last: Value | None = None
+    """The result of the last sentence that holds a value, if it concludes or is the only one that does; asides do not count.
+
+    None if the output gives up, or if other sentences hold values and the last one does not say that it is the result.
+    """
+    if _GIVES_UP.search(text):
+        return None
+    last, n_others = "", 0
     for sentence in _SENTENCE.split(text):
         clause = sentence[:1000]
-        if not _SPEAKS.search(clause):
-            continue
-        results = [value for value in _values(clause, quantity, language) if _stands_as_result(clause, value)]
-        fit = [value for value in results if value.text is not None and not _ASIDE.search(clause[: value.start])]
-        last = fit[-1] if fit else last
-    return None if last is None else _reading_of(last, "statement")
+        values = list(_values(clause, quantity, language))
+        aside = _ASIDE.search(clause)
+        if values and (aside is None or values[0].start < aside.start()):
+            n_others += bool(last)
+            last = clause
+    if not last:
+        return None
+    aside = _ASIDE.search(last)
+    kept = last[: aside.start()] if aside else last
+    values = list(_values(kept, quantity, language))
+    if (
+        (chosen := _result_of(kept, values)) is None
+        or last.rstrip().endswith("?")
+        or is_denied(last, chosen.start, chosen.end)
+        or is_given(last, chosen.start)
+    ):
+        return None
+    wanting, before = _WANTS.search(text if n_others == 0 else last), kept[: chosen.start]
+    only = n_others == 0 and (not _CALCULATED.search(before[-40:]) or _is_of_what_is_asked(before, chosen, quantity))
+    if wanting or not (only or _concludes(kept, chosen, quantity)):
+        return None
+    return _reading_of(_with_unit(chosen, values), "statement")
+
+
+def _concludes(sentence: str, value: Value, quantity: Quantity) -> bool:
+    """Whether a sentence gives a value as its conclusion, or ends with it as the result of a calculation of what was asked."""
+    if _CONCLUDES.search(before := sentence[: value.start]):
+        return True
+    calculated = _CALCULATED.search(before[-40:]) and _CLOSED.fullmatch(sentence, value.end)
+    return bool(calculated and _is_of_what_is_asked(before, value, quantity))
+
+
+def _is_of_what_is_asked(before: str, value: Value, quantity: Quantity) -> bool:
+    """Whether a calculated value is more than a step: a date, one written with the asked unit, or one called a score."""
+    return quantity.form in ("date", "weeks_days") or (value.named if quantity.unit else _NAMES.search(before) is not None)
 
 
 def _alone(text: str, quantity: Quantity, language: str) -> Reading | None:
-    """The one value of a short output: "25.2 mL/min", "About 4 points."; nothing if it holds two."""
-    if len(text) > 200:
+    """The one value of an output of a few words: "25.2 mL/min", "About 4 points."; nothing if it holds two or goes on behind it."""
+    if len(text) > 100:
         return None
-    values = list(_values(" ".join(text.split()), quantity, language))
-    return _reading_of(values[0], "only_value") if len(values) == 1 else None
+    line = " ".join(text.split())
+    values = list(_values(line, quantity, language))
+    if (
+        len(values) != 1
+        or _GIVES_UP.search(line)
+        or _WANTS.search(line)
+        or is_denied(line, values[0].start, values[0].end)
+        or is_given(line, values[0].start)
+    ):
+        return None
+    short = len(line[: values[0].start].split()) <= 3 and _CLOSED.fullmatch(line, values[0].end)
+    return _reading_of(values[0], "only_value") if short else None
 
 
 def _scored(text: str, rule: str) -> Reading:
