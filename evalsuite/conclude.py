@@ -99,11 +99,13 @@ def own_aggregates(plan: Plan, scores: pd.DataFrame) -> pd.DataFrame:
     """
     rows: list[dict[str, Any]] = []
     cells = ["model", "task", "strategy", "perturbation", "replicate", "metric"]
-    for values, part in scores[scores["item"].notna()].groupby(cells, sort=False):
+    own = scores[scores["task"].isin([name for name, task in plan.tasks.items() if task.task.foreign])]
+    sizes = dict(own.groupby(cells).size().items())
+    for values, part in own[own["item"].notna()].groupby(cells, sort=False):
         cell: dict[str, Any] = dict(zip(cells, values, strict=True))
         foreign = plan.tasks[cell["task"]].task.foreign
         if foreign is not None:
-            n_all = int((scores[cells] == pd.Series(cell)).all(axis=1).sum())
+            n_all = sizes[values]
             value = _aggregated(foreign, cell["metric"], [json.loads(item) for item in part["item"]])
             rows.append({**cell, "value": value, "n_samples": len(part), "n_missing": n_all - len(part)})
     groups = {group.name: group for task in plan.tasks.values() if task.task.foreign for group in task.task.foreign.groups}

@@ -5,14 +5,17 @@ Both the runner (engine and store) and re-scoring (store alone) drive the same p
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from evalsuite.config import Study
 from evalsuite.formats import default_wording
+from evalsuite.models import ChatEntry
 from evalsuite.plan import Item, Plan, PlannedModel, Refused
 from evalsuite.strategies.base import Context, Renders
-from evalsuite.types import Answer, Asking
+from evalsuite.tasks import Task
+from evalsuite.types import Answer, Asking, Sample
 from evalsuite.waves import Finished, Source, drive
 
 
@@ -29,14 +32,29 @@ class Preparation:
 
 
 def context_for(plan: Plan, model: PlannedModel, task: str, renderer: Renders, replicate: int = 0) -> Context:
-    """What strategies may know of one model, task and replicate."""
-    planned, study, chat = plan.tasks[task], plan.study, model.entry.chat
-    card = planned.task.card
+    """What strategies may know of one model, task and replicate of a plan."""
+    planned = plan.tasks[task]
+    return context_of(plan.study, model.entry.chat, planned.task, renderer, lambda: planned.pool, replicate)
+
+
+def context_of(
+    study: Study, chat: ChatEntry, task: Task, renderer: Renders, pool: Callable[[], Sequence[Sample]], replicate: int = 0
+) -> Context:
+    """What strategies may know of one task under a study's conditions.
+
+    Args:
+        study: the conditions.
+        chat: the model's chat entry.
+        task: the task.
+        renderer: renders for the model.
+        pool: gives the exemplar pool when it is wanted.
+        replicate: number of the draw.
+    """
     return Context(
         renderer=renderer,
-        card=card,
-        wording=card.wording or default_wording(card.language),
-        pool=lambda: planned.pool,
+        card=task.card,
+        wording=task.card.wording or default_wording(task.card.language),
+        pool=pool,
         # A template's own end marks stop every generation of that model; they are marks, not a condition.
         decoding=study.decoding.model_copy(update={"stop": tuple(dict.fromkeys((*study.decoding.stop, *chat.stop)))}),
         shots_as=study.prompting.shots_as,
@@ -44,7 +62,7 @@ def context_for(plan: Plan, model: PlannedModel, task: str, renderer: Renders, r
         seed=study.seed,
         replicate=replicate,
         thinking=chat.thinking,
-        foreign=planned.task.foreign,
+        foreign=task.foreign,
     )
 
 

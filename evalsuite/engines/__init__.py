@@ -9,7 +9,6 @@ depend on the settings too, also `kinds_with(path, settings)`.
 from __future__ import annotations
 
 import importlib
-import os
 import pkgutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -39,7 +38,6 @@ def open_engine(path: str, settings: EngineSettings) -> Iterator[Engine]:
         UserError: unknown engine, a library that it needs is missing, or a checkpoint that cannot be used.
     """
     _check_name(settings.name)
-    _keep_quiet()
     engine: Engine = _module(settings.name).load(path, settings)
     try:
         yield engine
@@ -102,9 +100,3 @@ def _module(name: str) -> ModuleType:
         raise UserError(
             Fault(file="engine", key="name", value=name, allowed=f"needs the library `{error.name}`, which is not installed")
         ) from error
-
-
-def _keep_quiet() -> None:
-    """Nothing calls home. The libraries read these variables when they are first imported, hence before the engine's module."""
-    for variable in ("HF_HUB_DISABLE_TELEMETRY", "DO_NOT_TRACK", "DISABLE_SAFETENSORS_CONVERSION", "VLLM_NO_USAGE_STATS"):
-        os.environ[variable] = "1"

@@ -24,12 +24,7 @@ WEIGHT_FILES = ("model.safetensors", "model.safetensors.index.json", "pytorch_mo
 
 def check(path: str, settings: EngineSettings) -> tuple[Fault, ...]:
     """Everything that would keep `load` from loading this folder and that is seen without loading it."""
-    faults = [*setting_faults(settings), *_machine_faults(settings)]
-    try:
-        find_weights(Path(path))
-    except UserError as error:
-        faults.extend(error.faults)
-    return tuple(faults)
+    return (*setting_faults(settings), *_machine_faults(settings), *weight_faults(path))
 
 
 def kinds_of(path: str) -> frozenset[Kind]:
@@ -41,6 +36,15 @@ def kinds_of(path: str) -> frozenset[Kind]:
 def setting_faults(settings: EngineSettings) -> tuple[Fault, ...]:
     """Settings and options that the engine cannot obey on any machine."""
     return tuple(Fault(file="engine", key=key, value=value, allowed=allowed) for key, value, allowed in _setting_faults(settings))
+
+
+def weight_faults(path: str) -> tuple[Fault, ...]:
+    """What keeps a folder from being a checkpoint with whole weights, as far as its files show."""
+    try:
+        find_weights(Path(path))
+    except UserError as error:
+        return error.faults
+    return ()
 
 
 def find_weights(folder: Path) -> Path:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from evalsuite.engines._cuda import n_cuda_devices
-from evalsuite.engines._transformers_light import DTYPES, find_weights
+from evalsuite.engines._transformers_light import DTYPES, find_weights, weight_faults
 from evalsuite.engines.base import EngineSettings
 from evalsuite.errors import Fault, UserError, nearest
 from evalsuite.types import Kind
@@ -55,12 +55,7 @@ OPTIONS: Mapping[str, tuple[Callable[[object], bool], str]] = {
 
 def check(path: str, settings: EngineSettings) -> tuple[Fault, ...]:
     """Everything that would keep `load` from loading this folder and that is seen without loading it."""
-    faults = [*setting_faults(settings), *machine_faults(settings)]
-    try:
-        find_weights(Path(path))
-    except UserError as error:
-        faults.extend(error.faults)
-    return tuple(faults)
+    return (*setting_faults(settings), *machine_faults(settings), *weight_faults(path))
 
 
 def kinds_of(path: str) -> frozenset[Kind]:

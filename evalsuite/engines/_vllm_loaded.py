@@ -229,11 +229,12 @@ class Served:
         if not ways:
             return ("log-probabilities along whole prompts (fast_scoring is off)",)
         nexts, continuations = probe(self._n_vocabulary, n_context_tokens)
-        refused = [outcome for outcome in self._outcomes([*nexts, *continuations], Ways()) if isinstance(outcome, Failure)]
-        broken = [failure.message for failure in refused if failure.reason != "invalid_logprob"]
+        plain = self._outcomes([*nexts, *continuations], Ways())
+        broken = [outcome.message for outcome in plain if isinstance(outcome, Failure) and outcome.reason != "invalid_logprob"]
         if broken:
             raise ValueError(f"it gives no log-probabilities along a prompt: {broken[0]}")
-        expected_next, expected = self._answers(nexts, Ways()), self._answers(continuations, Ways())
+        values = [_values(outcome) for outcome in plain]
+        expected_next, expected = values[: len(nexts)], values[len(nexts) :]
         if difference(expected, expected) > 0 or difference(expected_next, expected_next) > 0:
             self._ways = Ways()
             return ("log-probabilities along whole prompts: on the probe this model's are not finite",)

@@ -13,10 +13,10 @@ from evalsuite import bytetext, strategies
 from evalsuite.config import PluginEntry, Study, TaskEntry, faults_of, load_study
 from evalsuite.data import load_split, pool_without
 from evalsuite.errors import Fault, UserError, nearest
-from evalsuite.formats import default_wording
 from evalsuite.listings.models import entry_of
 from evalsuite.models import ModelEntry, find_checkpoint
 from evalsuite.plugins import load_specs
+from evalsuite.programs import context_of
 from evalsuite.prompts import Renderer, renderer_for
 from evalsuite.prompts.encoders import CheckpointEncoder
 from evalsuite.strategies.base import Context, Strategy
@@ -131,19 +131,7 @@ def _context(task: Task, study: Study, entry: ModelEntry, renderer: Any) -> Cont
         evaluated = {sample.group for sample in load_split(task, card.split, study.data).samples}
         return pool_without(load_split(task, split, study.data).samples, evaluated)
 
-    return Context(
-        renderer=renderer,
-        card=card,
-        wording=card.wording or default_wording(card.language),
-        pool=pool,
-        decoding=study.decoding.model_copy(update={"stop": tuple(dict.fromkeys((*study.decoding.stop, *entry.chat.stop)))}),
-        shots_as=study.prompting.shots_as,
-        system=study.prompting.system,
-        seed=study.seed,
-        replicate=0,
-        thinking=entry.chat.thinking,
-        foreign=task.foreign,
-    )
+    return context_of(study, entry.chat, task, renderer, pool)
 
 
 def _one_request(request: Request, renderer: Any, model: str, which: str, with_tokens: bool) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from evalsuite.metrics.base import Metric
+from evalsuite.metrics.base import Metric, strict_reading
 from evalsuite.types import Answer, Reading, Sample
 
 
@@ -38,7 +38,7 @@ def lenient_value(sample: Sample, answer: Answer) -> float:
 
 def strict_value(sample: Sample, answer: Answer) -> float:
     """Exact match with the strict reading; formats without a contract have only one reading."""
-    return is_right(sample, answer.reading if answer.strict is None else answer.strict)
+    return is_right(sample, strict_reading(answer))
 
 
 ACCURACY = Metric(

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from evalsuite.types import Answer, Sample
+from evalsuite.types import Answer, Reading, Sample
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,6 +38,11 @@ class Metric:
     """Value of one answer whose reading has the status `scored`. For a set metric: 1.0 if that answer is right, else 0.0."""
     of_set: Callable[[npt.NDArray[np.int64], npt.NDArray[np.int64], int], float] | None = None
     """Set metrics: (targets, predictions, n_classes) -> value; prediction -1 means no answer. None for per-sample metrics."""
+
+
+def strict_reading(answer: Answer) -> Reading:
+    """What a strict metric scores; formats without a contract have only one reading."""
+    return answer.reading if answer.strict is None else answer.strict
 
 
 def by_name(metrics: Sequence[Metric]) -> dict[str, Metric]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from evalsuite.metrics.base import Metric
+from evalsuite.metrics.base import Metric, strict_reading
 from evalsuite.types import Answer, Quantity, Reading, Sample
 
 
@@ -29,7 +29,7 @@ def lenient_within(sample: Sample, answer: Answer) -> float:
 
 def strict_within(sample: Sample, answer: Answer) -> float:
     """Of the strict reading; formats without a contract have only one reading."""
-    return is_within(sample, answer.reading if answer.strict is None else answer.strict)
+    return is_within(sample, strict_reading(answer))
 
 
 _SOURCE = (

@@ -78,12 +78,7 @@ class Renderer:
         body = self._body(marked, joint)
         if self.chat.answer_prefix:
             body += (joint if self.template is None else self.lead) + self.chat.answer_prefix
-        text = self.encoder.bos_text + body if self.bos == "prefixed" else body
-        prompt = Prompt(token_ids=self._encode(text), text=unmark(text))
-        self._check_bos(prompt)
-        if OPEN in text:
-            self._marked[prompt] = text
-        return prompt
+        return self._as_prompt(body)
 
     def label_ids(self, prompt: Prompt, labels: Sequence[str], *, joint: str = " ") -> tuple[int, ...]:
         """Ids whose log-probability after the prompt is that of each label.
@@ -143,16 +138,7 @@ class Renderer:
             marked = [Message(role=turn.role, text=mark(turn.text, self.encoder.control)) for turn in (turns[:-1] if opened else turns)]
             body = self._body(marked, " ") + (self.lead + mark(opened, self.encoder.control) if opened else "")
         kept = body.rstrip() if scored else body
-        whole = self.encoder.bos_text + kept if self.bos == "prefixed" else kept
-        ids = self._encode(whole)
-        if not ids and scored:
-            first = self.encoder.bos_id if self.encoder.bos_id is not None else self.encoder.eos_id
-            ids = () if first is None else (first,)
-        prompt = Prompt(token_ids=ids, text=unmark(whole))
-        if kept:
-            self._check_bos(prompt)
-        if OPEN in whole:
-            self._marked[prompt] = whole
+        prompt = self._as_prompt(kept) if kept or not scored else Prompt(token_ids=self._opening, text=self._with_bos(""))
         return prompt, body[len(kept) :]
 
     def render_whole(self, text: str) -> Prompt:
@@ -160,9 +146,7 @@ class Renderer:
 
         lm-evaluation-harness puts that token in front too, but leaves the tokenizer's own BOS where there is one: two of them.
         """
-        first = self.encoder.bos_id if self.encoder.bos_id is not None else self.encoder.eos_id
-        ids = encode_marked(self.encoder, mark(text, self.encoder.control))
-        return Prompt(token_ids=ids if first is None else (first, *ids), text=text)
+        return Prompt(token_ids=(*self._opening, *encode_marked(self.encoder, mark(text, self.encoder.control))), text=text)
 
     def following_ids(self, prompt: Prompt, texts: Sequence[str]) -> tuple[tuple[int, ...], ...]:
         """Ids of each text as it continues a prompt of `render_own`, nothing put between; otherwise as `continuation_ids`.
@@ -221,6 +205,23 @@ class Renderer:
         if self.chat.answer_prefix:
             return "" if self.chat.answer_prefix[-1].isspace() else " "
         return joint if self.template is None else self.lead
+
+    @property
+    def _opening(self) -> tuple[int, ...]:
+        """What stands before a text that has nothing before it: the model's BOS or, if it has none, its EOS."""
+        first = self.encoder.bos_id if self.encoder.bos_id is not None else self.encoder.eos_id
+        return () if first is None else (first,)
+
+    def _with_bos(self, body: str) -> str:
+        return self.encoder.bos_text + body if self.bos == "prefixed" else body
+
+    def _as_prompt(self, body: str) -> Prompt:
+        text = self._with_bos(body)
+        prompt = Prompt(token_ids=self._encode(text), text=unmark(text))
+        self._check_bos(prompt)
+        if OPEN in text:
+            self._marked[prompt] = text
+        return prompt
 
     def _encode(self, text: str) -> tuple[int, ...]:
         """Ids of a prompt's text. A BOS that the template does not write is put in front as id, as the tokenizer would."""

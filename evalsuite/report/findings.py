@@ -110,13 +110,6 @@ def exclusions(findings: Findings) -> dict[str, dict[str, str]]:
     return found
 
 
-def n_never_asked(findings: Findings, task: str) -> int:
-    """Samples left out by name that have no scores; the counts of the frames know nothing of these."""
-    scores = findings.scores
-    asked = set(scores.loc[scores["task"] == task, "sample_id"]) if {"task", "sample_id"} <= set(scores.columns) else set()
-    return len(set(exclusions(findings).get(task, {})) - asked)
-
-
 def in_primary_cell(findings: Findings, frame: pd.DataFrame) -> pd.DataFrame:
     """Rows of the primary cell and metric, whatever their role."""
     primary = findings.study.analysis.primary

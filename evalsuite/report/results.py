@@ -30,7 +30,6 @@ from evalsuite.report.findings import (
     in_order,
     is_set_metric,
     main_rows,
-    n_never_asked,
     narrowed,
     other_rows,
     pairs_of,
@@ -211,8 +210,7 @@ def differences_section(findings: Findings) -> Section | None:
         f"First model minus second, in points unless the metric is no share. {p_note(findings, rows)} Left out: samples that the "
         "comparison has not (excluded by name, refused on either side, or missing under the rule “drop”)."
     )
-    named = rows.assign(n_never_asked=[n_never_asked(findings, task) for task in rows["task"]])
-    table = comparison_table(findings, named, name="differences", title="Paired differences", note=note)
+    table = comparison_table(findings, rows, name="differences", title="Paired differences", note=note)
     sensitivity = sensitivity_table(findings, rows)
     everything = comparison_file(findings)
     return Section(anchor="differences", title="Paired differences", blocks=(table, *([sensitivity] if sensitivity else []), everything))

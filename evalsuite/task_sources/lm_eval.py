@@ -33,11 +33,12 @@ def load(names: Sequence[str], include_path: Sequence[Path]) -> dict[str, tuple[
         UserError: see `named.expand`; one fault per name.
     """
     with _quiet():
+        index = _index_of(names, include_path)
         found: dict[str, tuple[Task, ...]] = {}
         faults: list[Fault] = []
         for name in names:
             try:
-                found[name] = _load_one(name, include_path)
+                found[name] = _load_one(name, index)
             except UserError as error:
                 faults.extend(error.faults)
     if faults:
@@ -45,8 +46,7 @@ def load(names: Sequence[str], include_path: Sequence[Path]) -> dict[str, tuple[
     return found
 
 
-def _load_one(name: str, include_path: Sequence[Path]) -> tuple[Task, ...]:
-    index = _manager_with(name, include_path)
+def _load_one(name: str, index: Any) -> tuple[Task, ...]:
     matches = index.match_tasks([name]) if "*" in name or "?" in name else [name]
     known = set(index.all_tasks)
     if not matches or any(match not in known for match in matches):
@@ -69,15 +69,15 @@ def _load_one(name: str, include_path: Sequence[Path]) -> tuple[Task, ...]:
     return tuple(tasks)
 
 
-def _manager_with(name: str, include_path: Sequence[Path]) -> Any:
-    """An index that knows the name: of the given folders alone if they do, since the shipped tasks take seconds to scan."""
+def _index_of(names: Sequence[str], include_path: Sequence[Path]) -> Any:
+    """An index that knows the names: of the given folders alone if they do, since the shipped tasks take seconds to scan."""
     from lm_eval.tasks import TaskManager
 
     folders = [str(folder) for folder in include_path]
     try:
         if folders:
             index = TaskManager(include_path=folders, include_defaults=False)
-            if name in index.all_tasks:
+            if set(names) <= set(index.all_tasks):
                 return index
         return TaskManager(include_path=folders or None, include_defaults=True)
     except Exception as error:  # a YAML file that its scanner cannot read raises whatever the parser raises
