@@ -22,6 +22,7 @@ from evalsuite.outputs import OutDir
 from evalsuite.plan import Plan
 from evalsuite.prompts import pair_difference
 from evalsuite.report import Findings, build, write_report
+from evalsuite.stats.analyses import Analyses, Labels, analyse
 from evalsuite.stats.compare import AnalysisDesign, compare_frames
 from evalsuite.stats.tables import estimate_frame
 from evalsuite.store import Store, engine_notes
@@ -44,6 +45,8 @@ class Conclusion:
     """One row per model and condition."""
     comparisons: pd.DataFrame
     """comparisons.csv."""
+    analyses: Analyses
+    """Further analyses."""
     counts: Mapping[str, int]
     """Scores by status."""
     changes: Sequence[Mapping[str, Any]]
@@ -79,6 +82,7 @@ def conclude(
         scores=scores,
         estimates=estimates,
         comparisons=comparisons,
+        analyses=analyse(scores, comparisons, design, labels_of(plan), tell),
         counts=counts_by_status(scores, {name: task.metric for name, task in plan.tasks.items()}),
         changes=changes,
         environment=environment_of(plan, store, versions),
@@ -163,6 +167,22 @@ def design_of(plan: Plan, metrics: Mapping[str, Metric], *, exploratory: bool) -
     )
 
 
+def labels_of(plan: Plan) -> Labels:
+    """Languages, families and models of a plan."""
+    cards = {name: task.task.card for name, task in plan.tasks.items()}
+    return Labels(
+        languages={name: card.language for name, card in cards.items()},
+        families={name: card.family or name for name, card in cards.items()},
+        chances={name: card.chance if card.metric == plan.tasks[name].metric else None for name, card in cards.items()},
+        models={
+            name: {
+                key: getattr(model.entry, key) for key in ("domain", "base", "parameters_b", "languages", "trained_on", "knowledge_cutoff")
+            }
+            for name, model in plan.models.items()
+        },
+    )
+
+
 def _role(design: AnalysisDesign, task: str, metric: str, strategy: str, perturbation: str) -> str:
     primary = (
         not design.exploratory
@@ -235,6 +255,8 @@ def findings_of(plan: Plan, out: OutDir, conclusion: Conclusion, metrics: Mappin
         scores=conclusion.scores,
         estimates=conclusion.estimates,
         comparisons=conclusion.comparisons,
+        analyses=conclusion.analyses,
+        labels=labels_of(plan),
         cards={name: task.task.card for name, task in plan.tasks.items()},
         prompts=prompts,
         prompt_differences=prompt_differences(plan, prompts),

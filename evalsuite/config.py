@@ -142,6 +142,15 @@ class Primary(FileModel):
     """Perturbation id."""
 
 
+class Secondary(FileModel):
+    """Cells beside the primary one that are stated beforehand too; pairs x tasks in each of them make the secondary family."""
+
+    strategies: tuple[str, ...] = ()
+    """Strategy ids, each with the primary perturbation."""
+    perturbations: tuple[str, ...] = ()
+    """Perturbation ids, each with the primary strategy."""
+
+
 class Analysis(FileModel):
     """The pre-stated analysis (DESIGN 2.6)."""
 
@@ -151,12 +160,25 @@ class Analysis(FileModel):
     """Two-sided error rate of the family."""
     margin: Annotated[float, Field(gt=0, lt=1)] = 0.03
     """Equivalence margin in the metric's unit."""
-    correction: Literal["holm", "none"] = "holm"
+    correction: Literal["holm", "benjamini_hochberg", "none"] = "holm"
     """Correction over the family."""
+    secondary: Secondary | None = None
+    """A second family, tested only where every primary comparison is significant; None: what is not primary is exploratory."""
+    pooling: Literal["questions", "tasks"] = "questions"
+    """Weights of the mean over tasks: each distinct question counts the same, or each task (tasks that repeat each other count as one)."""
+    mixed_model: bool = False
+    """Whether a mixed-effects logistic model over all tasks is fitted beside the pooled difference; takes minutes for large studies."""
     missing: Literal["incorrect", "drop"] = "incorrect"
     """What a missing answer counts as."""
     n_resamples: Annotated[int, Field(ge=200, le=1_000_000)] = 10_000
     """Resamples of randomisation and bootstrap."""
+
+    @model_serializer(mode="wrap")
+    def _without_defaults(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # Studies that ran before these fields existed keep their files and hashes.
+        content: dict[str, Any] = dump(self)
+        later = {"secondary": None, "pooling": "questions", "mixed_model": False}
+        return {key: value for key, value in content.items() if key not in later or value != later[key]}
 
 
 class Study(FileModel):

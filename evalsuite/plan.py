@@ -266,6 +266,9 @@ def analysis_statement(
         "n_resamples": analysis.n_resamples,
         "seed": study.seed,
         "exclude": [[entry.task, entry.sample_id] for entry in study.exclude],
+        # Keys that are younger than the first stores stand here only where a study sets them.
+        **({"secondary": analysis.secondary.model_dump(mode="json")} if analysis.secondary else {}),
+        **({"pooling": analysis.pooling} if analysis.pooling != "questions" else {}),
     }
 
 

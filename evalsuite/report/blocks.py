@@ -1,8 +1,7 @@
 """The report as data: what is said, in which order, and nothing about how it looks.
 
 `build` decides once; `html`, `markdown` and `latex` render the same blocks. Texts are plain: every renderer escapes them.
-A new kind of block is one class here, one member of `Block`, and one branch in each renderer; a new kind of figure is one class here,
-one member of `Plot`, and one function in `figures`.
+A new kind of block is one class here, one member of `Block`, and one branch in each renderer; what a figure shows is one of `plots`.
 """
 
 from __future__ import annotations
@@ -12,12 +11,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from evalsuite.report.plots import Plot, Verdict
+
 Raw = str | int | float | bool | None
 """A value as it stands in a CSV file; None and NaN are empty fields."""
-
-Verdict = Literal["a_better", "b_better", "equivalent", "inconclusive", "not_established"]
-VERDICTS: tuple[Verdict, ...] = ("a_better", "b_better", "equivalent", "inconclusive", "not_established")
-
 
 CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 """Characters that act instead of being seen: controls (but line feed and tab), bidirectional marks, lone surrogates."""
@@ -124,91 +121,6 @@ class Table:
     """What goes into the CSV file."""
     note: str = ""
     """How to read it; empty if there is nothing to say."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ForestRow:
-    """One comparison in a forest plot."""
-
-    label: str
-    """Task name."""
-    detail: str
-    """Difference and interval as text."""
-    verdict: Verdict
-    """Decides the marker."""
-    difference: float | None
-    """Difference in shown units (points); None: nothing to draw."""
-    low: float | None
-    """Lower end of the interval in shown units."""
-    high: float | None
-    """Upper end."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ForestPlot:
-    """Paired differences of one pair, with the margin."""
-
-    model_a: str
-    """Positive differences favour this one."""
-    model_b: str
-    """Negative differences favour this one."""
-    color_a: str
-    """Colour of model_a, the same in every figure."""
-    color_b: str
-    """Colour of model_b."""
-    axis: str
-    """Label of the axis with its unit."""
-    margin: float
-    """Half width of the shaded band in shown units."""
-    limits: tuple[float, float]
-    """Ends of the axis, the same for every pair."""
-    rows: tuple[ForestRow, ...]
-    """From top to bottom."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class DotRow:
-    """One model's mean on one task."""
-
-    model: str
-    """Model name."""
-    color: str
-    """Its colour, the same in every figure."""
-    marker: int
-    """Number of its marker shape, the same in every figure."""
-    mean: float | None
-    """Mean in shown units; None: nothing to draw."""
-    low: float | None
-    """Lower end of its interval."""
-    high: float | None
-    """Upper end."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class DotPanel:
-    """One task in a dot plot."""
-
-    label: str
-    """Task name."""
-    chance: float | None
-    """Expected value of a uniform guess in shown units; None: no such line."""
-    rows: tuple[DotRow, ...]
-    """One per model."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class DotPlot:
-    """Means with intervals, one block of rows per task."""
-
-    axis: str
-    """Label of the axis with its unit."""
-    limits: tuple[float, float]
-    """Ends of the axis."""
-    panels: tuple[DotPanel, ...]
-    """From top to bottom."""
-
-
-Plot = ForestPlot | DotPlot
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

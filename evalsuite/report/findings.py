@@ -11,6 +11,7 @@ import pandas as pd
 from evalsuite.config import Study
 from evalsuite.metrics.base import Metric
 from evalsuite.report.blocks import Data, Raw
+from evalsuite.stats.analyses import Analyses, Labels
 from evalsuite.tasks import TaskCard
 
 Pair = tuple[str, str]
@@ -50,6 +51,10 @@ class Findings:
     selection: Mapping[str, Any] = field(default_factory=dict)
     """What the command line narrowed the study to: models, tasks (names), limit, shard, engine; absent or None: all. Optional
     `n_family`: comparisons of the whole pre-stated family, where the study leaves its pairs to the registry."""
+    analyses: Analyses = field(default_factory=Analyses)
+    """Further analyses: across tasks, contrasts, calibration and so on."""
+    labels: Labels = field(default_factory=Labels)
+    """Languages, families and models as the further analyses knew them."""
     excluded: Mapping[str, Mapping[str, str]] | None = None
     """Task to sample id to reason, of the samples left out by name that would else have been asked; None: all that the study names."""
 

@@ -10,7 +10,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup, escape
 
 from evalsuite.report.blocks import CONTROLS, Report
-from evalsuite.report.figures import BAND, INK, MODEL_COLORS, MUTED, PAPER, RULE
+from evalsuite.report.figures.canvas import BAND, INK, MODEL_COLORS, MUTED, PAPER, RULE
 
 _PAGE_COLORS = {INK: "var(--ink)", MUTED: "var(--muted)", RULE: "var(--rule)", BAND: "var(--band)", PAPER: "var(--paper)"} | {
     color: f"var(--model-{at})" for at, color in enumerate(MODEL_COLORS)

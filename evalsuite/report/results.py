@@ -6,22 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from evalsuite.report.blocks import (
-    VERDICTS,
-    Block,
-    DataFile,
-    DotPanel,
-    DotPlot,
-    DotRow,
-    Figure,
-    ForestPlot,
-    ForestRow,
-    Notice,
-    Paragraph,
-    Section,
-    slug,
-)
-from evalsuite.report.figures import limits, model_style
+from evalsuite.report.blocks import Block, DataFile, Figure, Notice, Paragraph, Section, slug
+from evalsuite.report.figures.canvas import limits, model_style
 from evalsuite.report.findings import (
     Findings,
     Pair,
@@ -36,6 +22,7 @@ from evalsuite.report.findings import (
     parts,
     records,
 )
+from evalsuite.report.plots import VERDICTS, DotPanel, DotPlot, DotRow, ForestPlot, ForestRow
 from evalsuite.report.tables import Row, chance_of, comparison_table, estimate_table, p_note, sensitivity_table, zero_width
 from evalsuite.report.words import (
     VERDICT_NAMES,

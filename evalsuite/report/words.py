@@ -9,8 +9,9 @@ from typing import Any
 
 import pandas as pd
 
-from evalsuite.report.blocks import VERDICTS, Answer, Finding, Verdict
+from evalsuite.report.blocks import Answer, Finding
 from evalsuite.report.findings import Findings, Pair, family_size, is_set_metric, main_rows, pairs_of, records, whole
+from evalsuite.report.plots import VERDICTS, Verdict
 
 MIN_GROUPS = 10
 """Fewest groups for a verdict (DESIGN 2.6)."""

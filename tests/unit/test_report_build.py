@@ -14,9 +14,7 @@ from evalsuite.metrics.base import Metric
 from evalsuite.report import build
 from evalsuite.report.blocks import (
     Cell,
-    DotPlot,
     Figure,
-    ForestPlot,
     Listing,
     Notice,
     Paragraph,
@@ -31,6 +29,7 @@ from evalsuite.report.blocks import (
 )
 from evalsuite.report.build import SECTIONS
 from evalsuite.report.findings import Findings
+from evalsuite.report.plots import DotPlot, ForestPlot
 from evalsuite.report.write import csv_text
 from evalsuite.stats.compare import AnalysisDesign, compare_frames
 from evalsuite.stats.tables import estimate_frame

@@ -12,11 +12,13 @@ import pandas as pd
 import pytest
 
 from evalsuite.report import build, write_report
-from evalsuite.report.blocks import Cell, Column, Data, DotPanel, DotPlot, DotRow, Listing, Report, Section, Table, figures_of, tables_of
-from evalsuite.report.figures import draw, model_style
+from evalsuite.report.blocks import Cell, Column, Data, Listing, Report, Section, Table, figures_of, tables_of
+from evalsuite.report.figures import draw
+from evalsuite.report.figures.canvas import model_style
 from evalsuite.report.html import render_html, visible_controls
 from evalsuite.report.latex import escape_latex, render_latex
 from evalsuite.report.markdown import escape_markdown, render_markdown
+from evalsuite.report.plots import DotPanel, DotPlot, DotRow
 from tests.unit.report_findings import CLINICAL, GENERALIST, TASKS, card, comparisons, findings, models, prompts, study
 
 HOSTILE = '<script>alert("x")</script> | $a_b$ `c` & é'
