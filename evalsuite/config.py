@@ -30,6 +30,7 @@ from evalsuite.errors import Fault, UserError
 PLAIN = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 PlainName = Annotated[str, StringConstraints(pattern=PLAIN, max_length=100)]
 Scalar = str | int | float | bool
+Correction = Literal["holm", "benjamini_hochberg", "none"]
 
 
 class FileModel(BaseModel):
@@ -160,12 +161,14 @@ class Analysis(FileModel):
     """Two-sided error rate of the family."""
     margin: Annotated[float, Field(gt=0, lt=1)] = 0.03
     """Equivalence margin in the metric's unit."""
-    correction: Literal["holm", "benjamini_hochberg", "none"] = "holm"
+    correction: Correction = "holm"
     """Correction over the family."""
     secondary: Secondary | None = None
     """A second family, tested only where every primary comparison is significant; None: what is not primary is exploratory."""
     pooling: Literal["questions", "tasks"] = "questions"
     """Weights of the mean over tasks: each distinct question counts the same, or each task (tasks that repeat each other count as one)."""
+    pooled_tasks: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+    """Tasks of that mean, the one-sentence answer; None: all tasks of the study."""
     mixed_model: bool = False
     """Whether a mixed-effects logistic model over all tasks is fitted beside the pooled difference; takes minutes for large studies."""
     missing: Literal["incorrect", "drop"] = "incorrect"
@@ -177,7 +180,7 @@ class Analysis(FileModel):
     def _without_defaults(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
         # Studies that ran before these fields existed keep their files and hashes.
         content: dict[str, Any] = dump(self)
-        later = {"secondary": None, "pooling": "questions", "mixed_model": False}
+        later = {"secondary": None, "pooling": "questions", "pooled_tasks": None, "mixed_model": False}
         return {key: value for key, value in content.items() if key not in later or value != later[key]}
 
 
@@ -211,6 +214,21 @@ class Study(FileModel):
     """Folder or file of a task's data, relative to the study file."""
     include_path: tuple[Path, ...] = ()
     """Folders of lm-eval YAML tasks beside those that it ships (its --include_path), relative to the study file."""
+    published: tuple[Annotated[str, StringConstraints(min_length=1)], ...] = ()
+    """Papers whose printed numbers stand beside the measured ones: ids, with or without a version (docs/published.md)."""
+
+    @model_serializer(mode="wrap")
+    def _without_default(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # Studies that ran before the field existed keep their files.
+        content: dict[str, Any] = dump(self)
+        return {key: value for key, value in content.items() if key != "published" or value}
+
+    @field_validator("published", mode="before")
+    @classmethod
+    def _ids_as_text(cls, value: Any) -> Any:
+        # YAML reads the arXiv id 2404.04067 as a number.
+        numbers = (int, float)
+        return [str(item) if isinstance(item, numbers) else item for item in value] if isinstance(value, list | tuple) else value
 
     @field_validator("tasks", "strategies", "perturbations", mode="before")
     @classmethod
@@ -224,6 +242,7 @@ class Study(FileModel):
             ("strategies", [entry.label for entry in self.strategies]),
             ("perturbations", [entry.label for entry in self.perturbations]),
             ("tasks", [entry.name for entry in self.tasks]),
+            ("published", list(self.published)),
         ):
             twice = sorted({name for name in names if names.count(name) > 1})
             if twice:

@@ -15,7 +15,7 @@ from typing import Any
 
 import orjson
 
-from evalsuite.config import PluginEntry, Study
+from evalsuite.config import PluginEntry, Secondary, Study
 from evalsuite.data import LoadedSplit, content_hash
 from evalsuite.engines.base import EngineSettings
 from evalsuite.models import Checkpoint, ModelEntry
@@ -159,6 +159,11 @@ class Plan:
         """Comparisons of the pre-stated family: pairs times tasks of the whole study, whatever part of it runs."""
         return len(self.statement["pairs"]) * len(self.statement["metrics"])
 
+    @property
+    def n_secondary(self) -> int:
+        """Comparisons of the pre-stated secondary family: pairs times tasks times its cells; 0 without one."""
+        return self.n_family * sum(len(cells) for cells in self.statement.get("secondary", {}).values())
+
     def as_run(self) -> Study:
         """The study with pairs, splits, metrics and primary strategy spelled out, so that it can be read without the registry."""
         pairs = tuple((str(a), str(b)) for a, b in self.statement["pairs"])
@@ -179,7 +184,7 @@ class Plan:
     def digest(self) -> str:
         """sha256 over everything that decides what is asked and how it is judged, without the file's place."""
         content = {
-            "study": self.as_run().model_dump(mode="json", exclude={"data", "include_path"}),
+            "study": self.as_run().model_dump(mode="json", exclude={"data", "include_path", "published"}),
             "selection": [self.selection.limit, self.selection.shard, self.selection.engine],
             "models": {name: model.checkpoint.fingerprint for name, model in self.models.items()},
             "tasks": {
@@ -267,8 +272,16 @@ def analysis_statement(
         "seed": study.seed,
         "exclude": [[entry.task, entry.sample_id] for entry in study.exclude],
         # Keys that are younger than the first stores stand here only where a study sets them.
-        **({"secondary": analysis.secondary.model_dump(mode="json")} if analysis.secondary else {}),
+        **({"secondary": _stated_secondary(study, analysis.secondary)} if analysis.secondary else {}),
         **({"pooling": analysis.pooling} if analysis.pooling != "questions" else {}),
+        **({"pooled_tasks": list(analysis.pooled_tasks)} if analysis.pooled_tasks else {}),
+    }
+
+
+def _stated_secondary(study: Study, secondary: Secondary) -> dict[str, list[dict[str, Any]]]:
+    return {
+        "strategies": [_stated(study.strategies, label) for label in secondary.strategies],
+        "perturbations": [_stated(study.perturbations, label) for label in secondary.perturbations],
     }
 
 

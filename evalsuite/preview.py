@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from evalsuite.cards import metrics_of
 from evalsuite.errors import Fault, UserError
 from evalsuite.models import Memory, memory_gib
 from evalsuite.plan import Item, Plan, PlannedModel, Refused, Selection, context_tokens, tokens_needed
 from evalsuite.programs import context_for, n_programs, prepare_all
 from evalsuite.prompts import renderer_for
+from evalsuite.published.reproduce import papers_of
 from evalsuite.resolve import resolve
-from evalsuite.stats.multiplicity import reachable
-from evalsuite.stats.power import Assumptions, Attainable, attainable
+from evalsuite.stats.multiplicity import reachable, worst_level
+from evalsuite.stats.power import Assumptions, Attainable, Needed, attainable, needed
 from evalsuite.store import Store, request_key
 from evalsuite.strategies.base import Renders
 from evalsuite.types import Failure, Request, Tell, untold
@@ -55,6 +57,25 @@ class ModelPreview:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Reach:
+    """What a comparison could establish."""
+
+    name: str
+    """The task, or what several tasks are called together."""
+    n_samples: int
+    """Samples."""
+    n_groups: int
+    """Groups among them; one that occurs in several tasks counts once."""
+    n_refused: int | None
+    """Samples that a perturbation refuses, over all perturbations; None for several tasks."""
+    now: Attainable | None
+    """With the samples that there are, at the worst level that the correction can put the comparison to; None where a metric is not right
+    or wrong, so that nothing can be assumed of its differences."""
+    for_margin: Needed | None
+    """The size at which a true difference of one margin is found; None likewise."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Preview:
     """What a study would do."""
 
@@ -64,12 +85,14 @@ class Preview:
     """Cells over all models."""
     models: tuple[ModelPreview, ...]
     """Per model."""
-    tasks: tuple[tuple[str, int, int, int], ...]
-    """(task, samples, groups, refusals over all perturbations)."""
     n_comparisons: int
     """Size of the primary family."""
-    attainable: dict[str, Attainable]
-    """Per task, at the worst level that Holm's correction can put it to."""
+    n_secondary: int
+    """Size of the secondary family; 0 without one."""
+    reach: tuple[Reach, ...]
+    """Per task and, where several share a scale, of their pooled difference."""
+    replicates: int
+    """Answers per sample that the study asks for."""
     margin: float
     """Equivalence margin."""
 
@@ -78,7 +101,7 @@ def probe(plan: Plan) -> None:
     """Render one sample of every model, task and strategy, so that what cannot be asked is found before anything loads.
 
     Raises:
-        UserError: all faults of templates, tokenizers and labels together.
+        UserError: all faults of templates, tokenizers, labels and named papers together.
     """
     faults = _unreachable(plan)
     for model in plan.models.values():
@@ -89,17 +112,21 @@ def probe(plan: Plan) -> None:
             continue
         for item, _ in first_requests(plan, model, renderer, n_samples=1, faults=faults):
             del item
+    try:
+        papers_of(plan)
+    except UserError as error:
+        faults.extend(error.faults)
     if faults:
         raise UserError(list(dict.fromkeys(faults)))
 
 
 def _unreachable(plan: Plan) -> list[Fault]:
-    """A fault if the family is so large that no randomisation p can ever be significant."""
-    analysis, n_family = plan.study.analysis, plan.n_family
+    """A fault if a family is so large that no randomisation p can be significant in it by itself."""
+    analysis, n_family = plan.study.analysis, max(plan.n_family, plan.n_secondary)
     if reachable(n_family, analysis.n_resamples, analysis.alpha, analysis.correction):
         return []
-    needed = math.ceil(n_family / analysis.alpha)
-    allowed = f"at least {needed} for {n_family} comparisons at alpha {analysis.alpha}, else none can ever be significant"
+    needed_n = math.ceil(n_family / analysis.alpha)
+    allowed = f"at least {needed_n} for {n_family} comparisons at alpha {analysis.alpha}, else none can be significant by itself"
     return [Fault(file=str(plan.file), key="analysis.n_resamples", value=str(analysis.n_resamples), allowed=allowed)]
 
 
@@ -157,22 +184,51 @@ def preview(file: str | Path, selection: Selection, store_folder: Path, tell: Te
     probe(plan)
     with Store(store_folder) as store:
         models = tuple(_model_preview(plan, model, store, tell) for model in plan.models.values())
-    n_comparisons = plan.n_family
-    alpha = plan.study.analysis.alpha / max(n_comparisons, 1)
-    tasks, reach = [], {}
-    for name, task in plan.tasks.items():
-        n_groups = len({sample.group for sample in task.samples})
-        n_refused = sum(isinstance(shown, Refused) for p in plan.perturbations for shown in plan.variants[name, p])
-        tasks.append((name, len(task.samples), n_groups, n_refused))
-        reach[name] = attainable(len(task.samples), n_groups, alpha=alpha, margin=plan.study.analysis.margin)
     return Preview(
         study=plan.study.study,
         n_cells=sum(1 for model in plan.models for _ in plan.cells(model)),
         models=models,
-        tasks=tuple(tasks),
-        n_comparisons=n_comparisons,
-        attainable=reach,
+        n_comparisons=plan.n_family,
+        n_secondary=plan.n_secondary,
+        reach=reach_of(plan),
+        replicates=plan.study.replicates,
         margin=plan.study.analysis.margin,
+    )
+
+
+def reach_of(plan: Plan) -> tuple[Reach, ...]:
+    """What each task's comparison could establish, and their pooled difference.
+
+    Pooled are the tasks whose metric is the share of right answers, if there are several; the pairs are its family.
+    """
+    found, pooled = [], []
+    for name, task in plan.tasks.items():
+        metric = metrics_of(task.task)[task.metric]
+        groups = [sample.group for sample in task.samples]
+        n_refused = sum(isinstance(shown, Refused) for p in plan.perturbations for shown in plan.variants[name, p])
+        reach = _reach(plan, name, groups, plan.n_family if metric.binary or metric.of_set else None)
+        found.append(replace(reach, n_refused=n_refused))
+        stated = plan.study.analysis.pooled_tasks
+        share = metric.binary and not metric.of_set and abs(metric.best - metric.worst) == 1
+        pooled.append(groups if share and (stated is None or name in stated) else [])
+    n_pooled = sum(bool(groups) for groups in pooled)
+    if n_pooled > 1:
+        name = f"{n_pooled} of {len(pooled)} tasks, pooled" if n_pooled < len(pooled) else f"all {n_pooled} tasks, pooled"
+        found.append(_reach(plan, name, [group for groups in pooled for group in groups], len(plan.statement["pairs"])))
+    return tuple(found)
+
+
+def _reach(plan: Plan, name: str, groups: Sequence[str], n_family: int | None) -> Reach:
+    """What a comparison over samples of some groups could establish in a family; nothing is said of its power for None."""
+    analysis, n_groups = plan.study.analysis, len(set(groups))
+    reach = Reach(name=name, n_samples=len(groups), n_groups=n_groups, n_refused=None, now=None, for_margin=None)
+    if n_family is None:
+        return reach
+    alpha = worst_level(n_family, analysis.alpha, analysis.correction)
+    return replace(
+        reach,
+        now=attainable(len(groups), n_groups, alpha=alpha, margin=analysis.margin),
+        for_margin=needed(analysis.margin, len(groups) / n_groups, alpha=alpha),
     )
 
 
@@ -231,7 +287,8 @@ def _memory(model: PlannedModel) -> Memory | None:
 
 def preview_lines(preview: Preview) -> list[str]:
     """A preview as lines for a terminal."""
-    lines = [f"study {preview.study}: {preview.n_cells} cells, {preview.n_comparisons} comparisons in the primary family", ""]
+    secondary = f" and {preview.n_secondary} in the secondary one" if preview.n_secondary else ""
+    lines = [f"study {preview.study}: {preview.n_cells} cells, {preview.n_comparisons} comparisons in the primary family{secondary}", ""]
     lines.append(
         f"{'model':24} {'items':>8} {'requests':>9} {'in store':>9} {'prompt tokens':>14} {'longest':>8} {'context':>8}"
         f" {'too long':>9} {'weights + cache':>16}"
@@ -244,20 +301,39 @@ def preview_lines(preview: Preview) -> list[str]:
         )
     costs = [(model.model, *model.cost_usd) for model in preview.models if model.cost_usd is not None]
     lines += [f"{name}: about USD {sent:.2f} for the prompts, at most USD {back:.2f} for the answers" for name, sent, back in costs]
+    return [*lines, "", *_reach_lines(preview)]
+
+
+def _reach_lines(preview: Preview) -> list[str]:
+    """What could be established, as a table."""
     assumed = Assumptions()
-    assumptions = f"models disagree on {assumed.discordance:.0%} of samples, correlation {assumed.icc} within groups"
-    lines += [
-        "",
-        "What could be established, at the level that the correction puts a comparison to at worst",
-        f"(assumed: {assumptions}, power {assumed.power:.0%}):",
-        f"{'task':24} {'samples':>8} {'groups':>8} {'refused':>8} {'smallest difference':>20} {'`equivalent` reachable':>23}",
+    margin = f"{100 * preview.margin:.1f} points"
+    heads = ("finds", f"to find {margin}", f"`equivalent` at ±{margin}")
+    lines = [
+        "What could be established, at the level that the correction puts a comparison to at worst. `finds`: the smallest true difference",
+        f"that is found with power {assumed.power:.0%}. Assumed: two models disagree on {assumed.discordance:.0%} of samples, differences",
+        f"correlate by {assumed.icc} within groups.",
+        f"{'task':24} {'samples':>8} {'groups':>8} {'refused':>8} {heads[0]:>12} {heads[1]:>28} {heads[2]:>28}",
     ]
-    for name, n_samples, n_groups, n_refused in preview.tasks:
-        reach = preview.attainable[name]
-        smallest = f"{100 * reach.smallest_difference:.1f} points" if reach.established else "none: under 10 groups"
-        equivalent = f"{'yes' if reach.equivalent_reachable else 'no'} (±{100 * preview.margin:.1f})"
-        lines.append(f"{name:24} {n_samples:8} {n_groups:8} {n_refused:8} {smallest:>20} {equivalent:>23}")
+    for reach in preview.reach:
+        smallest, size, equivalent = _reach_cells(reach)
+        refused = "" if reach.n_refused is None else str(reach.n_refused)
+        lines.append(f"{reach.name:24} {reach.n_samples:8} {reach.n_groups:8} {refused:>8} {smallest:>12} {size:>28} {equivalent:>28}")
+    if any(reach.now is None for reach in preview.reach):
+        lines.append("-: a metric that is not right or wrong; nothing is assumed of its differences")
+    if preview.replicates > 1:
+        lines.append(f"{preview.replicates} replicates can only narrow this; by how much depends on how often a model contradicts itself")
     return lines
+
+
+def _reach_cells(reach: Reach) -> tuple[str, str, str]:
+    """Smallest difference, size for a difference of one margin, and whether equality can be shown."""
+    now, size = reach.now, reach.for_margin
+    if now is None or size is None:
+        return "-", "-", "-"
+    groups = "" if size.n_groups == size.n_samples else f" in {size.n_groups:,} groups"
+    smallest = f"{100 * now.smallest_difference:.1f} points" if now.established else "< 10 groups"
+    return smallest, f"{size.n_samples:,} samples{groups}", "within reach" if now.equivalent_reachable else "out of reach"
 
 
 def _tokens_text(model: ModelPreview, n_tokens: int) -> str:

@@ -1,8 +1,8 @@
 """Recompute OUT_DIR/comparisons.csv from OUT_DIR/scores.parquet and OUT_DIR/study.yaml, and say where they disagree.
 
 Written against the contract alone: it imports nothing of the package and uses plain loops, so that a mistake in the
-package's statistics is not repeated here. Monte Carlo p-values are compared within five standard errors of a fresh
-randomisation; everything else must agree to nine digits. Rows that a narrowed run could not have are noted. Exit 0: all rows
+package's statistics is not repeated here. Monte Carlo p-values and bootstrap limits are compared within five standard errors of
+fresh draws; everything else must agree to nine digits. Rows that a narrowed run could not have are noted. Exit 0: all rows
 agree; 1: some do not, they are printed.
 
     python scripts/recompute_comparisons.py OUT_DIR [--lower-is-better NAME]... [--worst NAME=VALUE]...
@@ -25,8 +25,14 @@ import pandas as pd
 import yaml
 from scipy import stats
 
+from recompute_families import check_coverage, check_family
+from recompute_resamples import LIMITS, bootstrap_faults, mcnemar
+
 MISSING = ("unparsed", "truncated", "too_long")
 SET_METRICS = ("macro_f1",)
+MARGIN_NUMBERS = ("equivalence_low", "equivalence_high", "p_equivalence", "p_a_noninferior", "p_b_noninferior")
+ADJUSTED = ("p_adjusted", "p_equivalence_adjusted", "p_a_noninferior_adjusted", "p_b_noninferior_adjusted")
+CLAIMS = ("within_margin", "a_noninferior", "b_noninferior")
 RIGHT_OR_WRONG = ("accuracy", "accuracy_strict", "exact_match", *SET_METRICS)
 N_RESAMPLES = 4000
 Row = Mapping[str, Any]
@@ -61,9 +67,10 @@ class Paired:
     faulty: bool
 
     @property
-    def unread(self) -> bool:
-        """Whether a side has no scored answer at all."""
-        return not all(any(side[unit]["status"] == "scored" for unit in self.units) for side in (self.left, self.right))
+    def unread(self) -> str:
+        """The sides that have no scored answer at all: `a`, `b`, `ab` or nothing."""
+        sides = {"a": self.left, "b": self.right}
+        return "".join(name for name, side in sides.items() if not any(side[unit]["status"] == "scored" for unit in self.units))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -87,8 +94,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         n_bad += bool(faults)
         name = " ".join(str(row[key]) for key in ("task", "metric", "strategy", "perturbation", "model_a", "model_b", "subset"))
         sys.stdout.writelines(f"{name}: {fault}\n" for fault in faults)
-    faults, notes = check_coverage(rows, answers, rules)
-    faults += check_family(rows, rules)
+    faults, notes = check_coverage(rows, answers, rules.study)
+    faults += check_family(rows, rules.study)
     sys.stdout.writelines([*(f"{fault}\n" for fault in faults), *(f"note: {note}\n" for note in notes)])
     n_bad += len(faults)
     sys.stdout.write(f"{len(rows)} comparisons recomputed, {n_bad} disagreements\n")
@@ -160,47 +167,61 @@ def check_row(
         "ci_level": 1 - rules.analysis["alpha"],
         "margin": rules.analysis["margin"],
     }
-    names = ("mean_a", "mean_b", "difference", "ci_low", "ci_high", "p_value", "equivalence_low", "equivalence_high", "p_equivalence")
+    names = ("mean_a", "mean_b", "difference", "ci_low", "ci_high", "p_value", *MARGIN_NUMBERS, "p_mcnemar", "p_mcnemar_mid", *LIMITS)
     no_class = row["metric"] in SET_METRICS and any(not str(paired.left[unit]["target"]).isdigit() for unit in paired.units)
     if paired.faulty or no_class or n_samples == 0:
-        expected |= dict.fromkeys((*names, "p_adjusted", "p_equivalence_adjusted"))
-        return differences(row, {**expected, "verdict": "not_established"})
+        return differences(row, {**expected, **dict.fromkeys((*names, *ADJUSTED, *CLAIMS)), "verdict": "not_established"})
     compute = set_numbers if row["metric"] in SET_METRICS else mean_numbers
     numbers, p = compute(row, paired, groups, rules)
     expected |= numbers
     if n_groups < 10:
-        expected |= {"verdict": "not_established", "p_adjusted": None, "p_equivalence_adjusted": None}
+        expected |= {"verdict": "not_established", **dict.fromkeys((*ADJUSTED, *CLAIMS))}
     else:
         expected |= verdict(row, paired.unread, rules)
-    return differences(row, expected) + p_differs(row, p, rules.analysis["n_resamples"])
+    faults = differences(row, expected) + p_differs(row, p, rules.analysis["n_resamples"])
+    return faults if row["metric"] in SET_METRICS else faults + bootstrap_faults(row, by_group(row, paired, groups, rules), rules.analysis)
+
+
+def sample_means(row: Row, paired: Paired, rules: Rules) -> tuple[dict[str, float], dict[str, float]]:
+    """Mean value of each sample of a and of b, a missing answer counting as the worst one."""
+    worst = rules.worst.get(str(row["metric"]), 0.0)
+    means = []
+    for side in (paired.left, paired.right):
+        values: dict[str, list[float]] = defaultdict(list)
+        for unit in paired.units:
+            values[unit[0]].append(side[unit]["value"] if side[unit]["status"] == "scored" else worst)
+        means.append({sample: math.fsum(own) / len(own) for sample, own in values.items()})
+    return means[0], means[1]
+
+
+def by_group(row: Row, paired: Paired, groups: Mapping[Unit, str], rules: Rules) -> list[list[float]]:
+    """The samples' differences, positive favouring a, group by group."""
+    a, b = sample_means(row, paired, rules)
+    sign = -1 if row["metric"] in rules.lower else 1
+    members: dict[str, list[float]] = defaultdict(list)
+    for sample, group in {unit[0]: groups[unit] for unit in paired.units}.items():
+        members[group].append(sign * (a[sample] - b[sample]))
+    return list(members.values())
 
 
 def mean_numbers(row: Row, paired: Paired, groups: Mapping[Unit, str], rules: Rules) -> tuple[dict[str, Any], tuple[float, bool]]:
-    """Means over samples, cluster-robust t, sign flips, by loops."""
-    worst = rules.worst.get(str(row["metric"]), 0.0)
-    values: dict[str, list[tuple[float, float]]] = defaultdict(list)
-    group_of: dict[str, str] = {}
-    for unit in paired.units:
-        both = [side[unit]["value"] if side[unit]["status"] == "scored" else worst for side in (paired.left, paired.right)]
-        values[unit[0]].append((both[0], both[1]))
-        group_of[unit[0]] = groups[unit]
-    a = {sample: math.fsum(pair[0] for pair in pairs) / len(pairs) for sample, pairs in values.items()}
-    b = {sample: math.fsum(pair[1] for pair in pairs) / len(pairs) for sample, pairs in values.items()}
-    sign = -1 if row["metric"] in rules.lower else 1
-    d = {sample: sign * (a[sample] - b[sample]) for sample in a}
-    n, members = len(d), defaultdict(list)
-    mean = math.fsum(d.values()) / n
-    for sample, group in group_of.items():
-        members[group].append(d[sample])
-    n_groups = len(members)
+    """Means over samples, cluster-robust t, sign flips, McNemar, by loops."""
+    a, b = sample_means(row, paired, rules)
+    members = by_group(row, paired, groups, rules)
+    n, n_groups = len(a), len(members)
+    mean = math.fsum(value for inside in members for value in inside) / n
     se = math.nan
     if n_groups > 1:
-        squares = math.fsum((math.fsum(value - mean for value in inside)) ** 2 for inside in members.values())
+        squares = math.fsum((math.fsum(value - mean for value in inside)) ** 2 for inside in members)
         se = math.sqrt(n_groups / (n_groups - 1) * squares) / n
         se = 0.0 if se < 1e-14 else se
-    numbers = {"mean_a": math.fsum(a.values()) / n, "mean_b": math.fsum(b.values()) / n}
-    numbers |= limits(row, mean, se, [len(inside) for inside in members.values()], rules)
-    sums = np.array([math.fsum(inside) for inside in members.values()])
+    numbers: dict[str, Any] = {"mean_a": math.fsum(a.values()) / n, "mean_b": math.fsum(b.values()) / n}
+    numbers |= limits(row, mean, se, [len(inside) for inside in members], rules)
+    binary = n == n_groups and {*a.values(), *b.values()} <= {0.0, 1.0}
+    if row["metric"] in RIGHT_OR_WRONG or not pd.isna(row["p_mcnemar"]):
+        exact, mid = mcnemar(list(a.values()), [b[sample] for sample in a]) if binary else (None, None)
+        numbers |= {"p_mcnemar": exact, "p_mcnemar_mid": mid}
+    sums = np.array([math.fsum(inside) for inside in members])
     return numbers, sign_flips(sums[np.abs(sums) > 1e-11])
 
 
@@ -220,7 +241,7 @@ def limits(row: Row, estimate: float, se: float, sizes: Sequence[int], rules: Ru
     alpha, margin, df = rules.analysis["alpha"], rules.analysis["margin"], len(sizes) - 1
     numbers: dict[str, Any] = {"difference": estimate}
     if df < 1:
-        return numbers | dict.fromkeys(("ci_low", "ci_high", "equivalence_low", "equivalence_high", "p_equivalence"))
+        return numbers | dict.fromkeys(("ci_low", "ci_high", *MARGIN_NUMBERS))
     half = stats.t.ppf(1 - alpha / 2, df) * se
     numbers |= {"ci_low": estimate - half, "ci_high": estimate + half}
     step = 0.0
@@ -232,7 +253,8 @@ def limits(row: Row, estimate: float, se: float, sizes: Sequence[int], rules: Ru
         se, step = max(se, span * math.sqrt(rate * (1 - rate) / n_effective)), span / n_effective / 2
     half = stats.t.ppf(1 - alpha, df) * se + step
     lower, upper = stats.t.sf((estimate + margin - step) / se, df), stats.t.cdf((estimate - margin + step) / se, df)
-    return numbers | {"equivalence_low": estimate - half, "equivalence_high": estimate + half, "p_equivalence": max(lower, upper)}
+    found = (estimate - half, estimate + half, max(lower, upper), lower, upper)
+    return numbers | dict(zip(MARGIN_NUMBERS, found, strict=True))
 
 
 def macro_f1(right: Any, predicted: Any, targets: Any) -> float:
@@ -264,7 +286,8 @@ def set_numbers(row: Row, paired: Paired, groups: Mapping[Unit, str], rules: Rul
         center = math.fsum(without) / n_groups
         se = math.sqrt((n_groups - 1) / n_groups * math.fsum((value - center) ** 2 for value in without))
         se = 0.0 if se < 1e-13 else se
-    numbers = {"mean_a": f[0], "mean_b": f[1], **limits(row, difference, se, list(Counter(groups.values()).values()), rules)}
+    empty = dict.fromkeys(("p_mcnemar", "p_mcnemar_mid", *LIMITS))
+    numbers = {"mean_a": f[0], "mean_b": f[1], **empty, **limits(row, difference, se, list(Counter(groups.values()).values()), rules)}
     rng = np.random.default_rng(20240726)
     differ = [g for g in range(n_groups) if (counts[0, :, g] != counts[1, :, g]).any()]
     exact = len(differ) <= 12
@@ -286,18 +309,20 @@ def classes_of(paired: Paired, unit: Unit) -> list[tuple[Mapping[Unit, Row], str
     return [(paired.left, "target"), *scored]
 
 
-def verdict(row: Row, unread: bool, rules: Rules) -> dict[str, Any]:
-    """The verdict that the printed p-values lead to; without a difference there is none on a side that nobody could read."""
-    alpha, primary = rules.analysis["alpha"], row["role"] == "primary"
-    p = row["p_adjusted"] if primary else row["p_value"]
-    inside: bool | None = bool((row["p_equivalence_adjusted"] if primary else row["p_equivalence"]) <= alpha) and not unread
+def verdict(row: Row, unread: str, rules: Rules) -> dict[str, Any]:
+    """What the printed p-values lead to; without a difference there is no verdict on a side that nobody could read."""
+    alpha, corrected = rules.analysis["alpha"], row["role"] in ("primary", "secondary")
+    ending = "_adjusted" if corrected else ""
+    p = row["p_adjusted"] if corrected else row["p_value"]
+    claims: dict[str, Any] = {"within_margin": bool(row[f"p_equivalence{ending}"] <= alpha) and not unread}
+    claims |= {f"{side}_noninferior": bool(row[f"p_{side}_noninferior{ending}"] <= alpha) and side not in unread for side in "ab"}
     if p <= alpha and row["difference"] != 0:
         word = "a_better" if row["difference"] > 0 else "b_better"
     elif unread:
-        word, inside = "not_established", None
+        word, claims = "not_established", dict.fromkeys(CLAIMS)
     else:
-        word = "equivalent" if inside else "inconclusive"
-    return {"verdict": word, "within_margin": inside} | ({} if primary else {"p_adjusted": None, "p_equivalence_adjusted": None})
+        word = "equivalent" if claims["within_margin"] else "inconclusive"
+    return {"verdict": word, **claims} | ({} if corrected else dict.fromkeys(ADJUSTED))
 
 
 def differences(row: Row, expected: Mapping[str, Any]) -> list[str]:
@@ -327,70 +352,6 @@ def p_differs(row: Row, recomputed: tuple[float, bool], n_resamples: int) -> lis
     error = math.sqrt(spread * ((0 if printed_exact else 1 / n_resamples) + (0 if exact else 1 / N_RESAMPLES)))
     allowed = 5 * error + (1e-9 if printed_exact and exact else 2 / min(n_resamples, N_RESAMPLES))
     return [] if abs(printed - p) <= allowed else [f"p_value is printed as {printed}, recomputed as {p:.5f} +- {error:.5f}"]
-
-
-def check_family(rows: Sequence[Row], rules: Rules) -> list[str]:
-    """Holm again over the printed p-values, for difference and for equivalence; the family is that of the whole study."""
-    faults = []
-    family = [row for row in rows if row["role"] == "primary" and is_testable(row)]
-    n_family = len(rules.study.get("pairs") or []) * len(rules.study["tasks"])
-    for raw, adjusted in (("p_value", "p_adjusted"), ("p_equivalence", "p_equivalence_adjusted")):
-        ordered = sorted(family, key=lambda row: float(row[raw]))
-        floor = 0.0
-        for rank, row in enumerate(ordered):
-            factor = n_family - rank if rules.analysis["correction"] == "holm" else 1
-            floor = max(floor, min(1.0, factor * row[raw]))
-            if not math.isclose(row[adjusted], floor, rel_tol=1e-9, abs_tol=1e-12):
-                faults.append(
-                    f"{row['task']} {row['model_a']} {row['model_b']}: {adjusted} is printed as {row[adjusted]}, recomputed as {floor}"
-                )
-    return faults
-
-
-def is_testable(row: Row) -> bool:
-    """Numbers exist and there are groups enough; recomputed rows have shown that both are right."""
-    return not bool(pd.isna(row["p_value"])) and row["n_groups"] >= 10
-
-
-def check_coverage(rows: Sequence[Row], answers: Mapping[tuple[str, ...], Any], rules: Rules) -> tuple[list[str], list[str]]:
-    """Every pair and task of the primary cell has one row of the family, and nothing else is in it: (faults, notes).
-
-    A run that was narrowed to some tasks or models lacks rows; that can be told by the answers, which it lacks too.
-    """
-    roles = {row["role"] for row in rows}
-    primary = rules.analysis["primary"]
-    strategies = rules.study["strategies"]
-    strategy = primary.get("strategy") or strategies[0].get("id") or strategies[0]["name"]
-    cell = (strategy, primary.get("perturbation") or "none")
-    entries = [entry if isinstance(entry, dict) else {"name": entry} for entry in rules.study["tasks"]]
-    metrics = {entry["name"]: entry.get("metric") for entry in entries}
-    wanted = {(name, a, b) for name in metrics for a, b in rules.study.get("pairs") or []}
-    found = [row for row in rows if row["subset"] == "all" and (row["strategy"], row["perturbation"]) == cell]
-    found = [row for row in found if metrics.get(row["task"]) in (None, row["metric"])]
-    asked = {(name[0], name[2], name[3], name[4]) for name in answers}
-    faults, notes = [], []
-    for task, *models in sorted(wanted - {(row["task"], row["model_a"], row["model_b"]) for row in found}):
-        if all((task, *cell, model) in asked for model in models):
-            faults.append(f"{task} {' '.join(models)}: no row of the primary cell")
-        else:
-            notes.append(f"{task} {' '.join(models)}: no row and no answers of both sides, as in a narrowed run; it counts as p = 1")
-    if "primary" not in roles:
-        return faults, notes  # the analysis was changed after answers were seen
-    for row in rows:
-        inside = any(row is other for other in found) and metrics.get(row["task"]) is not None
-        if metrics.get(row["task"]) is not None and inside != (row["role"] == "primary"):
-            faults.append(f"{row['task']} {row['metric']} {row['strategy']} {row['perturbation']} {row['subset']}: role {row['role']}")
-    compared = {
-        tuple(str(row[key]) for key in ("task", "metric", "strategy", "perturbation", side))
-        for row in rows
-        for side in ("model_a", "model_b")
-    }
-    for a, b in rules.study.get("pairs") or []:
-        for name in answers:
-            if name[-1] in (a, b) and name not in compared:
-                both = (*name[:-1], a) in answers and (*name[:-1], b) in answers
-                (faults if both else notes).append(f"{' '.join(name)}: not in a comparison of {a} and {b}")
-    return faults, notes
 
 
 if __name__ == "__main__":

@@ -11,7 +11,19 @@ from typing import Any
 
 import pandas as pd
 
-from evalsuite.stats.compare import AnalysisDesign
+from evalsuite.stats.calibration import calibration_frames
+from evalsuite.stats.cautions import caution_frame
+from evalsuite.stats.contrasts import contrast_frame
+from evalsuite.stats.costs import cost_frame
+from evalsuite.stats.design import AnalysisDesign
+from evalsuite.stats.meta import meta_frame
+from evalsuite.stats.mixed import mixed_frame
+from evalsuite.stats.pooling import pooled_frame, primary_units
+from evalsuite.stats.readings import reading_frame
+from evalsuite.stats.scaling import scaling_frame, size_matched_frame
+from evalsuite.stats.tables import class_counts, split_conditions
+from evalsuite.stats.variance import variance_frame
+from evalsuite.stats.win_shares import share_frame
 from evalsuite.types import Tell, untold
 
 
@@ -27,11 +39,44 @@ class Labels:
     """Task to the expected value of its default metric for a uniform guess; None where that has no meaning."""
     models: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Model to `domain`, `base`, `parameters_b`, `languages`, `trained_on`, `knowledge_cutoff` as its registry entry has them."""
+    strategies: Mapping[str, tuple[str, Mapping[str, Any]]] = field(default_factory=dict)
+    """Strategy id to its name and all its options, in the study's order."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Analyses:
     """Frames beside estimates and comparisons; each is described where it is made."""
+
+    pooled: pd.DataFrame = field(default_factory=pd.DataFrame)
+    """Mean differences over tasks."""
+    meta: pd.DataFrame = field(default_factory=pd.DataFrame)
+    """Random-effects meta-analysis over tasks."""
+    mixed: pd.DataFrame = field(default_factory=pd.DataFrame)
+    """Mixed-effects logistic model."""
+    shares: pd.DataFrame = field(default_factory=pd.DataFrame)
+    """Shares of wins, ties and losses."""
+    contrasts: pd.DataFrame = field(default_factory=pd.DataFrame)
+    """Differences in differences."""
+    scaling: pd.DataFrame = field(default_factory=pd.DataFrame)
+    """Means by size of model."""
+    size_matched: pd.DataFrame = field(default_factory=pd.DataFrame)
+    """Specialists against generalists of about their size."""
+    calibration: pd.DataFrame = field(default_factory=pd.DataFrame)
+    """Calibration of choice probabilities."""
+    reliability: pd.DataFrame = field(default_factory=pd.DataFrame)
+    """Bins of reliability diagrams."""
+    selective: pd.DataFrame = field(default_factory=pd.DataFrame)
+    """Accuracy by coverage."""
+    calibration_pairs: pd.DataFrame = field(default_factory=pd.DataFrame)
+    """Paired differences in Brier score."""
+    variance: pd.DataFrame = field(default_factory=pd.DataFrame)
+    """Variance parts."""
+    cautions: pd.DataFrame = field(default_factory=pd.DataFrame)
+    """What the scores themselves warn of."""
+    costs: pd.DataFrame = field(default_factory=pd.DataFrame)
+    """Tokens and calls beside the share of right answers."""
+    readings: pd.DataFrame = field(default_factory=pd.DataFrame)
+    """Lenient and strict scores of the same generated answers."""
 
 
 def analyse(scores: pd.DataFrame, comparisons: pd.DataFrame, design: AnalysisDesign, labels: Labels, tell: Tell = untold) -> Analyses:
@@ -44,5 +89,25 @@ def analyse(scores: pd.DataFrame, comparisons: pd.DataFrame, design: AnalysisDes
         labels: of its tasks and models.
         tell: told of progress.
     """
-    del scores, comparisons, design, labels, tell
-    return Analyses()
+    cells = split_conditions(scores, design.metrics)
+    calibrated = calibration_frames(scores, design)
+    units = primary_units(cells, design)
+    stated = {pair: {task: own for task, own in of_pair.items() if design.pools(task)} for pair, of_pair in units.items()}
+    n_classes = class_counts(scores, design.metrics)
+    return Analyses(
+        pooled=pooled_frame(units, design, languages=labels.languages, families=labels.families, tell=tell),
+        meta=meta_frame(comparisons[comparisons["task"].map(design.pools)], stated, design, tell),
+        mixed=mixed_frame(stated, design, tell),
+        shares=share_frame(comparisons, units, design, n_classes, tell),
+        contrasts=contrast_frame(cells, design, languages=labels.languages, models=labels.models, n_classes=n_classes, tell=tell),
+        scaling=scaling_frame(cells, design, labels.models),
+        size_matched=size_matched_frame(cells, design, labels.models),
+        calibration=calibrated.calibration,
+        reliability=calibrated.reliability,
+        selective=calibrated.selective,
+        calibration_pairs=calibrated.calibration_pairs,
+        variance=variance_frame(cells, design, labels.strategies),
+        cautions=caution_frame(scores, cells, design, chances=labels.chances, n_classes=n_classes),
+        costs=cost_frame(scores, cells, design),
+        readings=reading_frame(scores, cells, design),
+    )

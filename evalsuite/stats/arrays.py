@@ -150,20 +150,22 @@ def least_variation(group_sizes: npt.ArrayLike, margin: float, span: float = 1.0
 
 
 def equivalence_test(interval: Interval, margin: float, alpha: float, least: LeastVariation | None = None) -> Equivalence:
-    """Two one-sided t tests of |difference| < margin, at alpha each.
+    """One-sided t tests of difference > -margin and of difference < margin, at alpha each; both together are equivalence.
 
-    The 1 - 2 alpha interval lies inside +-margin exactly when p <= alpha. Source: Schuirmann 1987 (J. Pharmacokinet.
-    Biopharm. 15:657); the difference of paired means with the cluster-robust standard error, raised to `least`.
+    The 1 - 2 alpha interval lies inside +-margin exactly when the larger p is at most alpha. Source: Schuirmann 1987 (J. Pharmacokinet.
+    Biopharm. 15:657); each test alone is one of non-inferiority, as in ICH E9 1998 (Stat. Med. 18:1905), section 3.3.2. The difference is
+    one of paired means with the cluster-robust standard error, raised to `least`.
 
     Args:
         interval: of the difference, at any level; its estimate, se and degrees of freedom are used.
         margin: in the metric's own unit, > 0.
         alpha: in (0, 0.5).
-        least: floor of the standard error and half step that the interval is widened by on both sides; None: neither.
+        least: floor of the standard error and half step that the interval is widened by on both sides; None: neither. It holds for
+            either side alone: it is what a mean varies at least if its true value is one of the two margins.
 
     Returns:
-        Limits of the 1 - 2 alpha interval and the larger of the two one-sided p. No variation seen and no floor: NaN limits
-        and p = 1, since data that do not vary say nothing about what they have not shown. Unknown se: NaN limits and p.
+        Limits of the 1 - 2 alpha interval and the p of both tests. No variation seen and no floor: NaN limits and p = 1, since data that
+        do not vary say nothing about what they have not shown. Unknown se: NaN limits and p.
     """
     if not margin > 0:
         raise ValueError(f"margin = {margin}: must be above 0")
@@ -172,67 +174,12 @@ def equivalence_test(interval: Interval, margin: float, alpha: float, least: Lea
     floor = least or LeastVariation(se=0.0, half_step=0.0)
     inner = t_interval(interval.estimate, max(interval.se, floor.se), interval.df, 1 - 2 * alpha)
     if np.isnan(inner.se):
-        return Equivalence(low=np.nan, high=np.nan, p_value=np.nan)
+        return Equivalence(low=np.nan, high=np.nan, p_above=np.nan, p_below=np.nan)
     if inner.se == 0:
-        return Equivalence(low=np.nan, high=np.nan, p_value=1.0)
-    # The larger of the two one-sided p belongs to the limit that the estimate is nearer to.
-    distance = margin - abs(interval.estimate) - floor.half_step
-    p_value = float(stats.t.sf(distance / inner.se, inner.df))
-    return Equivalence(low=inner.low - floor.half_step, high=inner.high + floor.half_step, p_value=p_value)
-
-
-def draw_group_counts(multiplicities: IntArray, n_resamples: int, rng: np.random.Generator) -> IntArray:
-    """How often each kind of group is drawn when G groups are drawn with replacement: (n_resamples, n kinds).
-
-    Groups that are alike need not be told apart: the counts of their kinds are multinomial, the same distribution as drawing
-    single groups, and far fewer numbers where values are right or wrong.
-
-    Args:
-        multiplicities: number of groups of each kind, summing to G.
-        n_resamples: number of draws.
-        rng: source of randomness.
-    """
-    n_groups = int(multiplicities.sum())
-    return np.asarray(rng.multinomial(n_groups, multiplicities / n_groups, size=n_resamples), dtype=np.int64)
-
-
-def cluster_bootstrap_interval(
-    values: npt.ArrayLike, group_index: npt.ArrayLike, level: float, n_resamples: int, seed: int
-) -> tuple[float, float]:
-    """Percentile bootstrap interval of the mean over samples; whole groups are drawn with replacement.
-
-    Each resample is a ratio, the sum of the drawn groups' values over the number of their samples. Source: Davison and
-    Hinkley 1997, Bootstrap Methods and their Application (resampling of clusters; percentile limits). Shown as sensitivity: it is
-    too narrow for few groups. Memory is bounded by `BLOCK_CELLS`.
-
-    Returns:
-        (low, high); NaN for fewer than two groups.
-
-    Raises:
-        ValueError: level or number of resamples out of range, or values as in `checked_values`.
-    """
-    if not 0 < level < 1 or n_resamples < 1:
-        raise ValueError("level must lie between 0 and 1 and n_resamples be at least 1")
-    numbers, index, n_groups = checked_values(values, group_index)
-    if n_groups < 2:
-        return np.nan, np.nan
-    sums = np.column_stack([group_sums(numbers, index), np.bincount(index, minlength=n_groups)])
-    kinds, multiplicities = np.unique(sums, axis=0, return_counts=True)
-    rng = np.random.default_rng(seed)
-    means = np.empty(n_resamples)
-    few_kinds = len(kinds) <= 32
-    block = max(1, BLOCK_CELLS // (len(kinds) if few_kinds else n_groups))
-    for start in range(0, n_resamples, block):
-        size = min(block, n_resamples - start)
-        if few_kinds:
-            totals = draw_group_counts(multiplicities, size, rng) @ kinds
-        else:
-            # 32-bit draws are the faster ones, 64-bit indices the faster look-up.
-            drawn = rng.integers(0, n_groups, size=(size, n_groups), dtype=np.int32).astype(np.intp)
-            totals = np.column_stack([np.take(column, drawn).sum(axis=1) for column in sums.T])
-        means[start : start + size] = totals[:, 0] / totals[:, 1]
-    low, high = np.quantile(means, [0.5 - level / 2, 0.5 + level / 2])
-    return float(low), float(high)
+        return Equivalence(low=np.nan, high=np.nan, p_above=1.0, p_below=1.0)
+    distances = [margin + side * interval.estimate - floor.half_step for side in (1, -1)]
+    above, below = (float(stats.t.sf(distance / inner.se, inner.df)) for distance in distances)
+    return Equivalence(low=inner.low - floor.half_step, high=inner.high + floor.half_step, p_above=above, p_below=below)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -283,5 +230,12 @@ class Equivalence:
     """Lower limit of the 1 - 2 alpha interval."""
     high: float
     """Upper limit of the 1 - 2 alpha interval."""
-    p_value: float
-    """Larger of the two one-sided p; NaN where no interval exists."""
+    p_above: float
+    """One-sided p of difference > -margin; NaN where no interval exists."""
+    p_below: float
+    """One-sided p of difference < margin; NaN where no interval exists."""
+
+    @property
+    def p_value(self) -> float:
+        """The larger of the two, that of equivalence."""
+        return max(self.p_above, self.p_below)

@@ -1,40 +1,30 @@
 """Paired comparisons and verdicts: comparisons.csv from scores and a pre-stated analysis (DESIGN 2.6).
 
-A comparison is one pair in one condition. Those of the primary cell with each task's primary metric are the family; all
-others are exploratory. Its numbers come from `arrays`, `randomisation` and `set_metrics`; here they are oriented so that
-positive favours a, corrected over the family, and turned into one of five verdicts.
+A comparison is one pair in one condition. Those of the primary cell with each task's primary metric are the primary family, those of the
+stated further cells the secondary one; all others are exploratory. Its numbers come from `arrays`, `bootstrap`, `randomisation` and
+`set_metrics`; here they are oriented so that positive favours a. `verdicts` corrects them and turns them into words.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from evalsuite.config import Exclusion
 from evalsuite.metrics.base import Metric
 from evalsuite.seeds import derive_seed
-from evalsuite.stats.arrays import (
-    FloatArray,
-    IntArray,
-    Interval,
-    cluster_bootstrap_interval,
-    cluster_t_interval,
-    equivalence_test,
-    least_variation,
-    partition,
-)
-from evalsuite.stats.multiplicity import holm
-from evalsuite.stats.randomisation import Randomisation, mcnemar_p, sign_flip_p
+from evalsuite.stats.arrays import FloatArray, IntArray, Interval, cluster_t_interval, equivalence_test, least_variation, partition
+from evalsuite.stats.bootstrap import cluster_bootstrap
+from evalsuite.stats.design import MIN_GROUPS, AnalysisDesign, Role
+from evalsuite.stats.randomisation import McNemar, Randomisation, mcnemar_p, sign_flip_p
 from evalsuite.stats.set_metrics import OfCounts, macro_f1_of_counts, set_metric_comparison
 from evalsuite.stats.tables import (
     Condition,
-    Missing,
     PairedUnits,
     class_counts,
     excluded_samples,
@@ -42,37 +32,40 @@ from evalsuite.stats.tables import (
     sample_means,
     split_conditions,
 )
+from evalsuite.stats.verdicts import adjudicate
 from evalsuite.types import Tell, untold
-
-MIN_GROUPS = 10
-"""Fewer groups give no verdict: the variance between them is too poorly known."""
 
 OF_COUNTS: Mapping[str, OfCounts] = MappingProxyType({"macro_f1": macro_f1_of_counts})
 """Fast forms of set metrics, by metric name; used only where they agree with the metric itself."""
 
 NUMBERS = (
     "mean_a", "mean_b", "difference", "ci_low", "ci_high", "p_value", "p_adjusted", "equivalence_low", "equivalence_high",
-    "p_equivalence", "p_equivalence_adjusted", "p_mcnemar", "boot_low", "boot_high",
+    "p_equivalence", "p_equivalence_adjusted", "p_mcnemar", "boot_low", "boot_high", "p_a_noninferior", "p_a_noninferior_adjusted",
+    "p_b_noninferior", "p_b_noninferior_adjusted", "bca_low", "bca_high", "p_mcnemar_mid",
 )  # fmt: skip
+CLAIMS = ("within_margin", "a_noninferior", "b_noninferior")
 COUNTS = ("n_samples", "n_groups", "n_excluded", "n_failed", "n_a_missing", "n_b_missing")
 COLUMNS = (
     "task", "metric", "strategy", "perturbation", "model_a", "model_b", "family", "role", "n_samples", "n_groups", "n_excluded",
     "mean_a", "mean_b", "difference", "ci_low", "ci_high", "ci_level", "p_value", "p_adjusted", "method", "margin",
     "equivalence_low", "equivalence_high", "p_equivalence", "p_equivalence_adjusted", "within_margin", "verdict",
     "subset", "p_mcnemar", "boot_low", "boot_high", "n_failed", "status_note", "n_a_missing", "n_b_missing",
+    "p_a_noninferior", "p_a_noninferior_adjusted", "p_b_noninferior", "p_b_noninferior_adjusted", "a_noninferior", "b_noninferior",
+    "bca_low", "bca_high", "p_mcnemar_mid",
 )  # fmt: skip
 """comparisons.csv: the contract's columns in its order, then ours."""
 
 
 def compare_frames(scores: pd.DataFrame, design: AnalysisDesign, tell: Tell = untold) -> pd.DataFrame:
-    """All comparisons of a study, family first, with verdicts.
+    """All comparisons of a study, families first, with verdicts.
 
-    Family: `design.pairs` x tasks of `design.primary_metric` in the primary cell; each has a row even without scores. Holm runs
-    over `design.n_family` tests, of which those that cannot be made (faults, fewer than `MIN_GROUPS` groups, no row in a study
-    that was narrowed) count as p = 1; equivalence is corrected in a family of its own. Exploratory rows: every other condition
-    in `scores` of which a pair has any scores, and for the primary condition one row `without:<tag>` per tag that touches its
-    samples. They have no adjusted p; their verdict is read off the unadjusted p, which their role says. After a changed
-    analysis (`design.exploratory`) every row is exploratory.
+    Primary family: `design.pairs` x tasks of `design.primary_metric` in the primary cell; each has a row even without scores. The
+    correction runs over `design.n_family` tests, of which those that cannot be made (faults, fewer than `MIN_GROUPS` groups, no row in a
+    study that was narrowed) count as p = 1; equivalence and the two non-inferiorities are corrected in families of their own. Secondary
+    family: the same in each of `design.secondary_cells`, of `design.n_secondary` tests, behind the gate of the primary one
+    (`verdicts.adjudicate`). Exploratory rows: every other condition in `scores` of which a pair has any scores, and for the primary
+    condition one row `without:<tag>` per tag that touches its samples. They have no adjusted p; their verdict is read off the unadjusted p,
+    which their role says. After a changed analysis (`design.exploratory`) every row is exploratory.
 
     A pair with failures, answers of one side only or renditions that differ has counts and a note, no numbers, and the
     verdict `not_established`; with fewer than `MIN_GROUPS` groups it has its numbers and the same verdict. So has a pair without
@@ -87,8 +80,8 @@ def compare_frames(scores: pd.DataFrame, design: AnalysisDesign, tell: Tell = un
         `COLUMNS`; nulls where a number does not exist. Does not depend on the order of rows of `scores`.
 
     Raises:
-        ValueError: the table is not one of scores (`tables.split_conditions`), a primary metric has no record, or the family
-            has more rows than `design.n_family`.
+        ValueError: the table is not one of scores (`tables.split_conditions`), a primary metric has no record, or a family
+            has more rows than was stated.
     """
     unknown = sorted(set(design.primary_metric.values()) - set(design.metrics))
     if unknown:
@@ -104,15 +97,20 @@ def compare_frames(scores: pd.DataFrame, design: AnalysisDesign, tell: Tell = un
 
 
 def planned_comparisons(cells: Mapping[Condition, Mapping[str, pd.DataFrame]], design: AnalysisDesign) -> Iterator[Planned]:
-    """Which comparisons there are, in the order of the table: the family, its subsets, then the exploratory conditions."""
+    """Which comparisons there are, in the order of the table: the families, subsets of the primary one, then everything else."""
     family = [
         Condition(task=task, metric=metric, strategy=design.primary_strategy, perturbation=design.primary_perturbation)
         for task, metric in design.primary_metric.items()
     ]
-    primary: Literal["primary", "exploratory"] = "exploratory" if design.exploratory else "primary"
-    for condition in family:
+    further = [
+        Condition(task=task, metric=metric, strategy=strategy, perturbation=perturbation)
+        for strategy, perturbation in design.secondary_cells
+        for task, metric in design.primary_metric.items()
+    ]
+    stated = [*family, *([] if design.exploratory else further)]
+    for condition in stated:
         for a, b in design.pairs:
-            yield Planned(condition=condition, a=a, b=b, role=primary)
+            yield Planned(condition=condition, a=a, b=b, role=design.role_of(**condition.columns()))
     for condition in family:
         tags = design.tags.get(condition.task, {})
         for a, b in design.pairs:
@@ -121,7 +119,7 @@ def planned_comparisons(cells: Mapping[Condition, Mapping[str, pd.DataFrame]], d
             for tag in sorted({tag for sample in present for tag in tags.get(sample, ())}):
                 tagged = frozenset(sample for sample in present if tag in tags.get(sample, ()))
                 yield Planned(condition=condition, a=a, b=b, role="exploratory", subset=f"without:{tag}", left_out=tagged)
-    for condition in sorted(set(cells) - set(family)):
+    for condition in sorted(set(cells) - set(stated)):
         for a, b in design.pairs:
             if a in cells[condition] or b in cells[condition]:
                 yield Planned(condition=condition, a=a, b=b, role="exploratory")
@@ -169,16 +167,20 @@ def mean_numbers(units: PairedUnits, metric: Metric, design: AnalysisDesign, see
     differences = np.where(np.abs(raw) <= noise, 0.0, raw if metric.higher_is_better else -raw)
     interval = cluster_t_interval(differences, index, 1 - design.alpha)
     test = sign_flip_p(differences, index, design.n_resamples, seed)
-    low, high = cluster_bootstrap_interval(differences, index, 1 - design.alpha, design.n_resamples, seed)
+    resampled = cluster_bootstrap(differences, index, 1 - design.alpha, design.n_resamples, seed)
+    mcnemar = mcnemar_of(means.a, means.b, metric) if len(index) == units.n_groups else None
     return {
         **shared_numbers(interval, test),
-        **equivalence_numbers(interval, groups.sizes, metric, design),
+        **margin_numbers(interval, groups.sizes, metric, design),
         "method": f"sign-flip over groups, {test.method}; cluster-robust t",
         "mean_a": float(means.a.mean()),
         "mean_b": float(means.b.mean()),
-        "p_mcnemar": mcnemar_of(means.a, means.b, metric) if len(index) == units.n_groups else None,
-        "boot_low": low,
-        "boot_high": high,
+        "p_mcnemar": None if mcnemar is None else mcnemar.p_value,
+        "p_mcnemar_mid": None if mcnemar is None else mcnemar.p_mid,
+        "boot_low": resampled.low,
+        "boot_high": resampled.high,
+        "bca_low": resampled.bca_low,
+        "bca_high": resampled.bca_high,
     }
 
 
@@ -195,7 +197,7 @@ def set_numbers(units: PairedUnits, metric: Metric, n_classes: int, design: Anal
         )
     return {
         **shared_numbers(interval, result.test),
-        **equivalence_numbers(interval, partition(units.groups).sizes, metric, design),
+        **margin_numbers(interval, partition(units.groups).sizes, metric, design),
         "method": f"answers swapped within groups, {result.test.method}; jackknife t over groups",
         "mean_a": result.value_a,
         "mean_b": result.value_b,
@@ -207,8 +209,8 @@ def shared_numbers(interval: Interval, test: Randomisation) -> dict[str, Any]:
     return {"difference": interval.estimate, "ci_low": interval.low, "ci_high": interval.high, "p_value": test.p_value}
 
 
-def equivalence_numbers(interval: Interval, group_sizes: IntArray, metric: Metric, design: AnalysisDesign) -> dict[str, Any]:
-    """Equivalence of an oriented difference; what does not differ in the data is not taken for what cannot differ.
+def margin_numbers(interval: Interval, group_sizes: IntArray, metric: Metric, design: AnalysisDesign) -> dict[str, Any]:
+    """Equivalence and non-inferiority of an oriented difference; what does not differ in the data is not taken for what cannot differ.
 
     Right-or-wrong metrics have the floor of `arrays.least_variation`. Metrics of a set of classes have it by analogy: exact where
     all classes are as frequent, too low for one whose score hangs on a rare class. Replicates and variants are treated as
@@ -227,55 +229,28 @@ def equivalence_numbers(interval: Interval, group_sizes: IntArray, metric: Metri
     floored = math.isfinite(span) and (metric.binary or metric.of_set is not None or no_variation)
     least = least_variation(group_sizes, design.margin, span) if floored else None
     result = equivalence_test(interval, design.margin, design.alpha, least)
-    return {"equivalence_low": result.low, "equivalence_high": result.high, "p_equivalence": result.p_value}
+    return {
+        "equivalence_low": result.low,
+        "equivalence_high": result.high,
+        "p_equivalence": result.p_value,
+        "p_a_noninferior": result.p_above,
+        "p_b_noninferior": result.p_below,
+    }
 
 
-def mcnemar_of(a: FloatArray, b: FloatArray, metric: Metric) -> float | None:
-    """Exact McNemar p over samples; None unless every value is the metric's worst or best."""
+def mcnemar_of(a: FloatArray, b: FloatArray, metric: Metric) -> McNemar | None:
+    """McNemar's test over samples; None unless every value is the metric's worst or best."""
     both = np.concatenate([a, b])
     if not metric.binary or not np.isin(both, [metric.worst, metric.best]).all():
         return None
-    return mcnemar_p(int(((a == metric.best) & (b != a)).sum()), int(((b == metric.best) & (b != a)).sum())).p_value
-
-
-def adjudicate(rows: list[dict[str, Any]], design: AnalysisDesign) -> list[dict[str, Any]]:
-    """Correct the family's p-values and give every row its verdict."""
-    family = [row for row in rows if row["role"] == "primary"]
-    n_family = len(family) if design.n_family is None else design.n_family
-    if n_family < len(family):
-        raise ValueError(f"{len(family)} comparisons in a family of {n_family}")
-    tested = [row for row in family if not row["status_note"]]
-    for raw, adjusted in (("p_value", "p_adjusted"), ("p_equivalence", "p_equivalence_adjusted")):
-        p_values = [row[raw] for row in tested]
-        for row, p in zip(tested, holm(p_values, n_family) if design.correction == "holm" else p_values, strict=True):
-            row[adjusted] = float(p)
-    for row in rows:
-        row["within_margin"], row["verdict"] = None, "not_established"
-        if row["status_note"]:
-            continue
-        suffix = "_adjusted" if row["role"] == "primary" else ""
-        within = bool(row[f"p_equivalence{suffix}"] <= design.alpha) and not row["unread"]
-        verdict = verdict_of(row["difference"], row[f"p{suffix or '_value'}"], within, design.alpha)
-        if row["unread"] and verdict == "inconclusive":
-            # Two silent models have the same score, and nobody has seen what they would have answered.
-            row["status_note"] = f"no answer of {' and '.join(row['unread'])} could be read"
-        else:
-            row["within_margin"], row["verdict"] = within, verdict
-    return rows
-
-
-def verdict_of(difference: float, p: float, within_margin: bool, alpha: float) -> str:
-    """The verdict of a comparison that can be tested: a difference first, then equivalence, else inconclusive."""
-    if p <= alpha and difference != 0:
-        return "a_better" if difference > 0 else "b_better"
-    return "equivalent" if within_margin else "inconclusive"
+    return mcnemar_p(int(((a == metric.best) & (b != a)).sum()), int(((b == metric.best) & (b != a)).sum()))
 
 
 def as_frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
     """Rows as a table of `COLUMNS` with fixed types, empty or not."""
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
     types: dict[str, Any] = {**dict.fromkeys((*NUMBERS, "ci_level", "margin"), "float64"), **dict.fromkeys(COUNTS, "int64")}
-    return frame.astype({**types, "within_margin": "boolean"})
+    return frame.astype({**types, **dict.fromkeys(CLAIMS, "boolean")})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -288,47 +263,9 @@ class Planned:
     """The model that positive differences favour."""
     b: str
     """The other model."""
-    role: Literal["primary", "exploratory"]
-    """Whether it belongs to the family."""
+    role: Role
+    """The family that it belongs to."""
     subset: str = "all"
     """`all`, or `without:<tag>`."""
     left_out: frozenset[str] = frozenset()
     """Sample ids that the subset leaves out."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class AnalysisDesign:
-    """The pre-stated analysis with every name resolved."""
-
-    study: str
-    """Name of the study."""
-    pairs: tuple[tuple[str, str], ...]
-    """(a, b): positive differences favour a."""
-    primary_strategy: str
-    """Strategy id of the primary cell."""
-    primary_perturbation: str
-    """Perturbation id of the primary cell."""
-    primary_metric: Mapping[str, str]
-    """Task to the metric of its primary comparison; its keys are the family's tasks."""
-    metrics: Mapping[str, Metric]
-    """Records of all metrics that the scores hold, by name."""
-    alpha: float = 0.05
-    """Two-sided error rate of the family, in (0, 0.5)."""
-    margin: float = 0.03
-    """Equivalence margin in the metric's unit, above 0."""
-    correction: Literal["holm", "none"] = "holm"
-    """Correction over the family."""
-    n_family: int | None = None
-    """Size of the pre-stated family, pairs x tasks of the whole study, at least the rows there are; None: the rows there are."""
-    missing: Missing = "incorrect"
-    """What `unparsed`, `truncated` and `too_long` count as."""
-    n_resamples: int = 10_000
-    """Resamples of randomisation and bootstrap."""
-    seed: int = 0
-    """Study seed; every comparison derives its own from it."""
-    exclude: tuple[Exclusion, ...] = ()
-    """Samples that leave for all models."""
-    tags: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
-    """Task to sample id to the known issues that touch it; untouched samples may be absent."""
-    exploratory: bool = False
-    """True: the analysis was changed after answers were seen, so that no comparison is primary."""

@@ -192,48 +192,48 @@ def pair_units(
         other = cell_a if cell_a is not None else cell_b
         n_all = len(set(excluded).union(() if other is None else other.index.get_level_values("sample_id")))
         return empty_units(n_all, "no scores of " + " and ".join(side for side, cell in (("a", cell_a), ("b", cell_b)) if cell is None))
-    if cell_a.index.equals(cell_b.index):
-        joined = pd.concat([cell_a.add_suffix("_a"), cell_b.add_suffix("_b")], axis=1)
-    else:
-        joined = cell_a.add_suffix("_a").join(cell_b.add_suffix("_b"), how="outer").sort_index()
-    n_all = len(set(joined.index.get_level_values("sample_id")).union(excluded))
-    joined = joined[~joined.index.get_level_values("sample_id").isin(list(excluded))]
-    joined = joined[(joined["status_a"] != "refused") & (joined["status_b"] != "refused")]
-    one_model = cell_a is cell_b
-    failed = (joined["status_a"] == "failed").astype(int) + (0 if one_model else (joined["status_b"] == "failed").astype(int))
-    alone = joined["status_a"].isna() | joined["status_b"].isna()
-    hashes = joined[["content_hash_a", "content_hash_b"]]
-    differs = hashes.notna().all(axis=1) & (hashes["content_hash_a"] != hashes["content_hash_b"])
+    index = cell_a.index if cell_a.index.equals(cell_b.index) else cell_a.index.union(cell_b.index)
+    sides = [cell if cell.index is index or cell.index.equals(index) else cell.reindex(index) for cell in (cell_a, cell_b)]
+    samples = index.get_level_values("sample_id").to_numpy(dtype=str)
+    # Plain arrays from here on: this is done for every pair in every condition by every analysis.
+    status_a, status_b = (side["status"].to_numpy(dtype=object, na_value=np.nan) for side in sides)
+    hash_a, hash_b = (side["content_hash"].to_numpy(dtype=object, na_value=np.nan) for side in sides)
+    asked = ~np.isin(samples, np.array(list(excluded), dtype=str)) & (status_a != "refused") & (status_b != "refused")
+    failed = (status_a == "failed").astype(int) + (0 if cell_a is cell_b else (status_b == "failed").astype(int))
+    alone = pd.isna(status_a) | pd.isna(status_b)
+    differs = pd.notna(hash_a) & pd.notna(hash_b) & (hash_a != hash_b)
     faults = [
         f"{int(count)} {what}"
         for count, what in (
-            (failed.sum(), "failed answers"),
-            (alone.sum(), "answers that only one side has"),
-            (differs.sum(), "renditions that differ between the sides"),
+            (failed[asked].sum(), "failed answers"),
+            (alone[asked].sum(), "answers that only one side has"),
+            (differs[asked].sum(), "renditions that differ between the sides"),
         )
         if count
     ]
-    n_missing = [int(joined[f"status_{side}"].isin(MISSING_STATUSES).sum()) for side in "ab"]
-    joined = joined[(failed == 0) & ~alone & ~differs]
+    kept = asked & (failed == 0) & ~alone & ~differs
     # A metric without a worst value has nothing that a missing answer could count as.
     if missing == "drop" or not math.isfinite(metric.worst):
-        joined = joined[(joined["status_a"] == "scored") & (joined["status_b"] == "scored")]
-    classes = paired_classes(joined) if metric.of_set is not None else None
-    if classes is not None:
+        kept &= (status_a == "scored") & (status_b == "scored")
+    classes = None
+    if metric.of_set is not None:
+        joined = pd.concat([side.add_suffix(f"_{name}") for name, side in zip("ab", sides, strict=True)], axis=1)[kept]
+        classes = paired_classes(joined)
         faults.extend(class_faults(joined, *classes))
-    n_scored = [int((joined[f"status_{side}"] == "scored").sum()) for side in "ab"]
+    value_a, value_b = (side["value"].to_numpy(dtype=np.float64)[kept] for side in sides)
     return PairedUnits(
-        samples=joined.index.get_level_values("sample_id").to_numpy(dtype=str),
-        groups=joined["group_a"].to_numpy(dtype=str),
-        a=joined["value_a"].fillna(metric.worst).to_numpy(dtype=np.float64),
-        b=joined["value_b"].fillna(metric.worst).to_numpy(dtype=np.float64),
+        samples=samples[kept],
+        groups=sides[0]["group"].to_numpy(dtype=object)[kept].astype(str),
+        variants=index.get_level_values("variant").to_numpy(dtype=np.int64)[kept],
+        a=np.where(np.isnan(value_a), metric.worst, value_a),
+        b=np.where(np.isnan(value_b), metric.worst, value_b),
         classes=classes,
-        n_all_samples=n_all,
-        n_failed=int(failed.sum()),
-        n_a_missing=n_missing[0],
-        n_b_missing=n_missing[1],
-        n_a_scored=n_scored[0],
-        n_b_scored=n_scored[1],
+        n_all_samples=len(set(samples.tolist()).union(excluded)),
+        n_failed=int(failed[asked].sum()),
+        n_a_missing=int(np.isin(status_a[asked].astype(str), MISSING_STATUSES).sum()),
+        n_b_missing=int(np.isin(status_b[asked].astype(str), MISSING_STATUSES).sum()),
+        n_a_scored=int((status_a[kept] == "scored").sum()),
+        n_b_scored=int((status_b[kept] == "scored").sum()),
         faults=tuple(faults),
     )
 
@@ -262,8 +262,9 @@ def empty_units(n_all_samples: int, fault: str) -> PairedUnits:
     """Paired answers of a comparison that cannot be made, and why."""
     nothing, names = np.zeros(0), np.zeros(0, dtype=str)
     return PairedUnits(
-        samples=names, groups=names, a=nothing, b=nothing, classes=None, n_all_samples=n_all_samples, n_failed=0,
-        n_a_missing=0, n_b_missing=0, n_a_scored=0, n_b_scored=0, faults=(fault,),
+        samples=names, groups=names, variants=np.zeros(0, dtype=np.int64), a=nothing, b=nothing, classes=None,
+        n_all_samples=n_all_samples, n_failed=0, n_a_missing=0, n_b_missing=0, n_a_scored=0, n_b_scored=0,
+        faults=(fault,),
     )  # fmt: skip
 
 
@@ -295,6 +296,10 @@ class Condition:
         return {"task": self.task, "metric": self.metric, "strategy": self.strategy, "perturbation": self.perturbation}
 
 
+Cells = Mapping[Condition, Mapping[str, pd.DataFrame]]
+"""Condition to model to its answers, from `split_conditions`."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PairedUnits:
     """Answers of two models to the same renditions of the same samples; arrays of one length, sorted by sample."""
@@ -303,6 +308,8 @@ class PairedUnits:
     """Sample ids; several answers per sample where there are variants or replicates."""
     groups: npt.NDArray[np.str_]
     """Group names."""
+    variants: IntArray
+    """Number of the variant of its sample that each answer is about."""
     a: FloatArray
     """Values of a under the missing rule."""
     b: FloatArray

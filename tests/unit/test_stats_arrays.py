@@ -1,4 +1,4 @@
-"""Intervals, equivalence and Holm against SciPy, statsmodels, printed examples and theory."""
+"""Intervals, equivalence and non-inferiority against SciPy, statsmodels, printed examples and theory."""
 
 from __future__ import annotations
 
@@ -8,12 +8,10 @@ import statsmodels.api as sm
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
-from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.weightstats import DescrStatsW
 
 from evalsuite.stats.arrays import (
     checked_values,
-    cluster_bootstrap_interval,
     cluster_t_interval,
     equivalence_test,
     group_sums,
@@ -21,9 +19,6 @@ from evalsuite.stats.arrays import (
     partition,
     t_interval,
 )
-from evalsuite.stats.multiplicity import holm, reachable, smallest_attainable_p
-from evalsuite.stats.power import Assumptions, attainable
-from evalsuite.stats.randomisation import sign_flip_p
 
 
 @pytest.fixture
@@ -179,9 +174,44 @@ def test_equivalence_p_and_interval_agree(estimate, se, df, alpha):
     assert not clear or inside == (result.p_value < alpha)
 
 
+@given(st.floats(-0.1, 0.1), st.floats(0, 0.05), st.integers(1, 200), st.booleans())
+@settings(deadline=None)
+def test_equivalence_is_non_inferiority_of_both_sides(estimate, se, df, floored):
+    least = least_variation([1] * (df + 1), 0.03) if floored else None
+    one, other = (equivalence_test(t_interval(side * estimate, se, df, 0.95), 0.03, 0.05, least) for side in (1, -1))
+    assert one.p_value == max(one.p_above, one.p_below)
+    assert (one.p_above, one.p_below) == (other.p_below, other.p_above)
+    # The nearer the difference is to a margin, the less it shows that it is above or below it.
+    assert (one.p_above <= one.p_below) == (estimate >= 0) or one.p_above == one.p_below
+    if se > 0 and not floored:
+        assert one.p_above == pytest.approx(stats.t.sf((estimate + 0.03) / se, df))
+
+
+def test_non_inferiority_is_the_one_sided_t_test_of_scipy():
+    d = np.random.default_rng(14).normal(0.02, 0.2, size=90)
+    result = equivalence_test(cluster_t_interval(d, np.arange(90), 0.95), 0.03, 0.05)
+    assert result.p_above == pytest.approx(stats.ttest_1samp(d, -0.03, alternative="greater").pvalue, rel=1e-9)
+    assert result.p_below == pytest.approx(stats.ttest_1samp(d, 0.03, alternative="less").pvalue, rel=1e-9)
+
+
+@pytest.mark.parametrize("side", [1, -1])
+def test_non_inferiority_errs_no_more_often_than_it_says(side):
+    # One model is worse by exactly the margin, all discordance on one side: the case in which the plain t test is too liberal.
+    n_trials, rng = 1500, np.random.default_rng(15)
+    claimed, plain = [], []
+    for _ in range(n_trials):
+        d = -side * (rng.random(200) < 0.03).astype(float)
+        interval = cluster_t_interval(d, np.arange(200), 0.95)
+        for found, least in ((claimed, least_variation([1] * 200, 0.03)), (plain, None)):
+            result = equivalence_test(interval, 0.03, 0.05, least)
+            found.append((result.p_above if side > 0 else result.p_below) <= 0.05)
+    assert np.mean(claimed) <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / n_trials)
+    assert np.mean(plain) > 0.08
+
+
 def test_equivalence_without_variance_or_groups():
     unseen = equivalence_test(t_interval(0.0, 0.0, 9, 0.95), 0.03, 0.05)
-    assert unseen.p_value == 1.0
+    assert (unseen.p_value, unseen.p_above, unseen.p_below) == (1.0, 1.0, 1.0)
     assert np.isnan([unseen.low, unseen.high]).all()
     assert np.isnan(equivalence_test(t_interval(0.0, np.nan, 0, 0.95), 0.03, 0.05, least_variation([1], 0.03)).p_value)
     assert np.isnan(equivalence_test(t_interval(0.0, np.nan, 0, 0.95), 0.03, 0.05).p_value)
@@ -260,75 +290,3 @@ def test_equivalence_of_equal_models_is_found_in_large_samples():
     assert np.mean(verdicts) > 0.95
     assert not found_equivalent(np.zeros(99), np.arange(99), 0.03, 0.05)
     assert found_equivalent(np.zeros(130), np.arange(130), 0.03, 0.05)
-
-
-def test_a_plan_does_not_promise_equivalence_that_no_data_can_show():
-    rare = Assumptions(discordance=0.0001, icc=0.0)
-    reach = {n: attainable(n, n, alpha=0.05, margin=0.03, assumptions=rare).equivalent_reachable for n in (50, 99, 130, 400)}
-    assert reach == {n: found_equivalent(np.zeros(n), np.arange(n), 0.03, 0.05) for n in reach}
-    assert not attainable(1000, 50, alpha=0.05, margin=0.03, assumptions=rare).equivalent_reachable
-
-
-def test_bootstrap_of_single_samples_is_that_of_scipy():
-    values = np.random.default_rng(5).gamma(2.0, size=120)
-    low, high = cluster_bootstrap_interval(values, np.arange(120), 0.95, 20_000, 0)
-    expected = stats.bootstrap(
-        (values,), np.mean, n_resamples=20_000, method="percentile", vectorized=True, rng=np.random.default_rng(1)
-    ).confidence_interval
-    assert (low, high) == pytest.approx((expected.low, expected.high), abs=0.02 * values.std())
-
-
-def test_bootstrap_draws_whole_groups_and_both_ways_of_drawing_agree(clustered):
-    values, index = clustered
-    t = cluster_t_interval(values, index, 0.95)
-    low, high = cluster_bootstrap_interval(values, index, 0.95, 20_000, 0)
-    assert (high - low) == pytest.approx(t.high - t.low, rel=0.15)
-    binary = np.repeat([1.0, 0.0, -1.0], [40, 50, 10])  # three kinds of group: drawn by kind
-    nudged = binary + np.linspace(0, 1e-9, 100)  # a hundred kinds: drawn one by one
-    one, other = (cluster_bootstrap_interval(x, np.arange(100), 0.95, 40_000, 3) for x in (binary, nudged))
-    assert one == pytest.approx(other, abs=0.011)
-
-
-def test_bootstrap_is_seeded_and_undefined_for_one_group():
-    values = np.random.default_rng(6).normal(size=50)
-    first, again, other = (cluster_bootstrap_interval(values, np.arange(50), 0.95, 500, seed) for seed in (1, 1, 2))
-    assert first == again != other
-    assert np.isnan(cluster_bootstrap_interval([1.0, 2.0], [0, 0], 0.95, 100, 0)).all()
-
-
-def test_holm_of_an_example_worked_by_hand():
-    # In order: 4 x 0.005, 3 x 0.01, 2 x 0.03, and 1 x 0.04 raised to the 0.06 before it.
-    assert holm([0.01, 0.04, 0.03, 0.005]).tolist() == pytest.approx([0.03, 0.06, 0.06, 0.02])
-
-
-@given(st.lists(st.floats(0, 1), max_size=30))
-@settings(max_examples=12, deadline=None)  # multipletests collects garbage at every call
-def test_holm_is_that_of_statsmodels(p_values):
-    expected = multipletests(p_values, method="holm")[1] if p_values else []
-    assert holm(p_values).tolist() == pytest.approx(list(expected))
-
-
-def test_holm_refuses_what_is_no_probability():
-    with pytest.raises(ValueError, match="p-values"):
-        holm([0.5, np.nan])
-
-
-@given(st.lists(st.floats(0, 1), max_size=8), st.integers(0, 6))
-@settings(max_examples=12, deadline=None)
-def test_tests_that_are_absent_from_the_family_count_as_one(p_values, n_absent):
-    expected = holm([*p_values, *[1.0] * n_absent])[: len(p_values)]
-    assert holm(p_values, len(p_values) + n_absent).tolist() == pytest.approx(expected.tolist())
-    if p_values:
-        with pytest.raises(ValueError, match="in a family of"):
-            holm(p_values, len(p_values) - 1)
-
-
-def test_what_the_number_of_resamples_can_reach():
-    clear = sign_flip_p(np.ones(60), np.arange(60), 999, 0).p_value
-    assert clear == smallest_attainable_p(999) == 0.001
-    assert holm([clear], 50)[0] <= 0.05 < holm([clear], 51)[0]
-    assert [reachable(n, 999, 0.05, "holm") for n in (0, 1, 50, 51)] == [True, True, True, False]
-    assert reachable(51, 999, 0.05, "none")
-    assert not reachable(1, 10, 0.05, "none")
-    with pytest.raises(ValueError, match="n_resamples"):
-        smallest_attainable_p(0)

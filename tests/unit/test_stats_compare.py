@@ -14,9 +14,10 @@ from scipy import stats
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
-from evalsuite.config import Exclusion
+from evalsuite.config import Exclusion, Secondary
 from evalsuite.metrics import METRICS
-from evalsuite.stats.compare import COLUMNS, AnalysisDesign, compare_frames
+from evalsuite.stats.compare import COLUMNS, compare_frames
+from evalsuite.stats.design import AnalysisDesign
 
 CONTRACT = """task, metric, strategy, perturbation, model_a, model_b, family, role, n_samples, n_groups, n_excluded, mean_a, mean_b,
 difference, ci_low, ci_high, ci_level, p_value, p_adjusted, method, margin, equivalence_low, equivalence_high, p_equivalence,
@@ -98,6 +99,15 @@ def test_numbers_are_those_of_the_paired_t_interval_and_of_mcnemar():
     assert row["p_value"] == pytest.approx(exact)  # 13 samples differ: all 2^13 sign vectors
     assert row["method"] == "sign-flip over groups, exact, 8192 assignments; cluster-robust t"
     assert (row["boot_low"], row["boot_high"]) == pytest.approx((row["ci_low"], row["ci_high"]), abs=0.02)
+    assert (row["bca_low"], row["bca_high"]) == pytest.approx((row["ci_low"], row["ci_high"]), abs=0.03)
+    assert row["p_mcnemar_mid"] == pytest.approx(exact - stats.binom.pmf(4, 13, 0.5))
+    # The same half step and floor as for equivalence, one side at a time.
+    t = [(0.03 + side * 5 / 60 - step) / stats.sem(d) for side in (1, -1)]
+    assert (row["p_a_noninferior"], row["p_b_noninferior"]) == pytest.approx(tuple(stats.t.sf(t, 59)))
+    assert row["p_equivalence"] == max(row["p_a_noninferior"], row["p_b_noninferior"])
+    assert (text["p_a_noninferior"], text["p_b_noninferior"]) == pytest.approx(
+        (stats.ttest_1samp(d, -0.03, alternative="greater").pvalue, stats.ttest_1samp(d, 0.03, alternative="less").pvalue)
+    )
 
 
 def test_mcnemar_is_left_out_where_groups_hold_several_samples():
@@ -107,6 +117,7 @@ def test_mcnemar_is_left_out_where_groups_hold_several_samples():
     scores = pd.concat([cell(m, rng.integers(0, 2, n), groups=groups) for m in "ab"])
     row = first(scores)
     assert np.isnan(row["p_mcnemar"])
+    assert np.isnan(row["p_mcnemar_mid"])
     assert (row["n_samples"], row["n_groups"]) == (40, 20)
 
 
@@ -155,7 +166,8 @@ def test_what_is_not_established_has_no_numbers(blocked, note):
         scores = scores[scores["model"] == "a"]
     row = first(scores)
     assert (row["verdict"], row["status_note"]) == ("not_established", note)
-    numbers = ("mean_a", "mean_b", "difference", "ci_low", "p_value", "p_adjusted", "p_equivalence", "within_margin")
+    numbers = ("mean_a", "mean_b", "difference", "ci_low", "p_value", "p_adjusted", "p_equivalence", "within_margin", "bca_low")
+    numbers += ("p_a_noninferior", "p_b_noninferior_adjusted", "a_noninferior", "b_noninferior", "p_mcnemar_mid")
     assert row[list(numbers)].isna().all()
 
 
@@ -175,6 +187,8 @@ def test_a_side_that_nobody_could_read_is_never_called_the_same(metric):
     # The pre-stated rule counts silence as wrong: a difference stands, though never as one within the margin.
     worse = first(pd.concat([cell("a", [1] * n, metric=metric), silent["b"]]), replace(design, margin=0.9))
     assert (worse["verdict"], worse["status_note"], worse["within_margin"]) == ("a_better", "", False)
+    assert (worse["a_noninferior"], worse["b_noninferior"]) == (True, False)
+    assert both[["a_noninferior", "b_noninferior"]].isna().all()
     dropped = first(pd.concat([silent["a"], cell("b", [1] * n, metric=metric)]), replace(design, missing="drop"))
     assert (dropped["verdict"], dropped["n_samples"]) == ("not_established", 0)
     assert dropped["status_note"] == "no answers left: 200 of a and 0 of b were missing"
@@ -267,6 +281,93 @@ def test_holm_runs_over_pairs_and_tasks_of_the_primary_cell():
     assert uncorrected["p_adjusted"].tolist() == uncorrected["p_value"].tolist()
 
 
+def test_benjamini_hochberg_runs_over_the_family_too():
+    frames, design = several_tasks()
+    frame = compare_frames(pd.concat(frames), replace(design, correction="benjamini_hochberg", n_family=10))
+    for raw in ("p_value", "p_equivalence", "p_a_noninferior", "p_b_noninferior"):
+        expected = multipletests([*frame[raw], 1.0, 1.0], method="fdr_bh")[1][:8]
+        assert frame["p_adjusted" if raw == "p_value" else f"{raw}_adjusted"].tolist() == pytest.approx(expected.tolist(), rel=1e-12)
+    holm = compare_frames(pd.concat(frames), replace(design, n_family=10))
+    assert (frame["p_adjusted"] <= holm["p_adjusted"]).all()
+    assert (frame["p_adjusted"] < holm["p_adjusted"]).any()
+
+
+@pytest.mark.parametrize(
+    ("counts", "claims"),
+    [
+        ((400, 30, 10, 360), (True, False)),  # better, hence not worse
+        ((300, 26, 12, 262), (True, False)),  # cannot tell, but a is not worse
+        ((300, 12, 26, 262), (False, True)),
+        ((400, 10, 10, 580), (True, True)),  # equivalent
+        ((60, 10, 10, 70), (False, False)),
+    ],
+)
+def test_planted_non_inferiority(counts, claims):
+    row = first(table(*counts))
+    assert (row["a_noninferior"], row["b_noninferior"]) == claims
+    assert (row["p_a_noninferior_adjusted"], row["p_b_noninferior_adjusted"]) == (row["p_a_noninferior"], row["p_b_noninferior"])
+    if row["verdict"] == "equivalent":
+        assert claims == (True, True)
+    exploratory = first(table(*counts), replace(DESIGN, exploratory=True))
+    assert (exploratory["a_noninferior"], exploratory["b_noninferior"]) == claims
+    assert exploratory[["p_a_noninferior_adjusted", "p_b_noninferior_adjusted"]].isna().all()
+
+
+def secondary_study(primary, few, shuffled):
+    """One task in three cells, with the counts of the paired 2 x 2 table of each."""
+    cells = (primary, "zero_shot", "none"), (few, "few5", "none"), (shuffled, "zero_shot", "shuffle_choices")
+    other = table(*primary).assign(strategy="few5", perturbation="shuffle_choices")
+    scores = [table(*counts).assign(strategy=strategy, perturbation=perturbation) for counts, strategy, perturbation in cells]
+    return pd.concat([*scores, other])
+
+
+CLEAR, SAME, UNCLEAR = (60, 40, 5, 45), (400, 10, 10, 580), (60, 10, 10, 70)
+SECONDARY = replace(DESIGN, secondary=Secondary(strategies=("few5",), perturbations=("shuffle_choices",)))
+
+
+def test_the_secondary_family_counts_where_every_primary_difference_is_significant():
+    frame = compare_frames(secondary_study(CLEAR, CLEAR, SAME), SECONDARY)
+    assert frame[["strategy", "perturbation", "role", "family", "verdict"]].to_numpy().tolist() == [
+        ["zero_shot", "none", "primary", "primary", "a_better"],
+        ["few5", "none", "secondary", "secondary", "a_better"],
+        ["zero_shot", "shuffle_choices", "secondary", "secondary", "equivalent"],
+        ["few5", "shuffle_choices", "exploratory", "exploratory", "a_better"],
+    ]
+    gate = frame["p_adjusted"][0]
+    for raw in ("p_value", "p_equivalence", "p_a_noninferior", "p_b_noninferior"):
+        adjusted = frame["p_adjusted" if raw == "p_value" else f"{raw}_adjusted"]
+        own = multipletests(frame[raw][1:3], method="holm")[1]
+        assert adjusted[1:3].tolist() == pytest.approx(np.maximum(own, gate).tolist(), rel=1e-12)
+        assert adjusted[0] == frame[raw][0]
+        assert np.isnan(adjusted[3])
+    whole = compare_frames(secondary_study(CLEAR, CLEAR, SAME), replace(SECONDARY, n_secondary=6))
+    assert whole["p_equivalence_adjusted"][2] == pytest.approx(max(gate, 6 * whole["p_equivalence"][2]))
+    with pytest.raises(ValueError, match="2 secondary comparisons in a family of 1"):
+        compare_frames(secondary_study(CLEAR, CLEAR, SAME), replace(SECONDARY, n_secondary=1))
+
+
+@pytest.mark.parametrize(
+    ("primary", "changes"), [(UNCLEAR, {}), (CLEAR, {"n_family": 2}), ((8, 1, 0, 0), {})], ids=["not significant", "not run", "too few"]
+)
+def test_the_secondary_family_claims_nothing_behind_a_closed_gate(primary, changes):
+    frame = compare_frames(secondary_study(primary, CLEAR, SAME), replace(SECONDARY, **changes))
+    opened_at = frame["p_adjusted"][0] if primary == UNCLEAR else 1.0
+    assert opened_at > 0.05 or changes
+    secondary = frame[frame["role"] == "secondary"]
+    assert secondary["verdict"].tolist() == ["inconclusive", "inconclusive"]
+    assert (secondary["p_adjusted"] >= opened_at).all()
+    assert not secondary[["within_margin", "a_noninferior", "b_noninferior"]].any(axis=None)
+
+
+def test_a_secondary_cell_without_scores_has_its_row_and_a_changed_analysis_none():
+    frame = compare_frames(table(*CLEAR), SECONDARY)
+    assert frame[["role", "verdict"]].to_numpy().tolist() == [["primary", "a_better"], *[["secondary", "not_established"]] * 2]
+    changed = compare_frames(secondary_study(CLEAR, CLEAR, SAME), replace(SECONDARY, exploratory=True))
+    assert set(changed["role"]) == {"exploratory"}
+    assert len(changed) == 4
+    assert changed["p_adjusted"].isna().all()
+
+
 def test_correction_can_change_a_verdict():
     # 10 against 2 discordant samples: McNemar's exact p is 158/4096 = 0.039, and twice that in a family of two.
     scores = pd.concat([table(20, 10, 2, 20).assign(task=task) for task in ("t", "u")])
@@ -292,7 +393,7 @@ def test_the_family_does_not_shrink():
     assert (row["p_adjusted"], row["p_equivalence_adjusted"]) == (min(1, 8 * row["p_value"]), min(1, 8 * row["p_equivalence"]))
     assert row["p_value"] < row["p_adjusted"]
     assert compare_frames(scores, replace(design, n_family=8)).equals(whole)
-    with pytest.raises(ValueError, match="8 comparisons in a family of 7"):
+    with pytest.raises(ValueError, match="8 primary comparisons in a family of 7"):
         compare_frames(scores, replace(design, n_family=7))
     kept = whole[~((whole["task"] == "t0") & (whole["model_b"] == "c"))]
     assert rest["p_value"].tolist() == kept["p_value"].tolist()  # every comparison has a seed of its own

@@ -12,9 +12,10 @@ import pandas as pd
 import pytest
 import yaml
 
-from evalsuite.config import Exclusion
+from evalsuite.config import Exclusion, Secondary
 from evalsuite.metrics import METRICS
-from evalsuite.stats.compare import AnalysisDesign, compare_frames
+from evalsuite.stats.compare import compare_frames
+from evalsuite.stats.design import AnalysisDesign
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "recompute_comparisons.py"
 MODELS = {"clinical": 0.75, "base": 0.6, "instruct": 0.45}
@@ -31,7 +32,7 @@ def script():
     return module
 
 
-def answers(task, perturbation, n_variants, rng):
+def answers(task, perturbation, n_variants, rng, strategy="zero_shot"):
     """All models' answers to one task, with every status, groups of several samples, and tags."""
     n = 18 if task == "small" else 48
     targets, group_of = np.arange(n) * 7 % 3, np.arange(n) ** 2 % (7 if task == "small" else 29)
@@ -44,7 +45,7 @@ def answers(task, perturbation, n_variants, rng):
             status = "unparsed" if task == "mute" and model != "instruct" else status
             value = round(float(rng.beta(8 * skill, 4)), 6) if task == "summary" else float(answer == targets[sample])
             row = {
-                "task": task, "model": model, "strategy": "zero_shot", "perturbation": perturbation, "variant": variant,
+                "task": task, "model": model, "strategy": strategy, "perturbation": perturbation, "variant": variant,
                 "replicate": 0, "sample_id": f"{task}-{sample}", "group": f"{task}:{group_of[sample]}",
                 "content_hash": f"{sample}.{variant}", "status": status, "value": value if status == "scored" else None,
                 "answer_index": answer if status == "scored" and task != "summary" else None,
@@ -141,8 +142,52 @@ def test_the_same_answers_are_recomputed(script, tmp_path, capsys, n):
     assert script.main([str(tmp_path)]) == 0, capsys.readouterr().out
 
 
-def test_it_imports_nothing_of_the_package(script):
-    assert "evalsuite" not in SCRIPT.read_text(encoding="utf-8").replace("`evalsuite`", "")
+def test_it_imports_nothing_of_the_package():
+    parts = sorted(SCRIPT.parent.glob("recompute_*.py"))
+    assert SCRIPT in parts
+    for part in parts:
+        assert "evalsuite" not in part.read_text(encoding="utf-8").replace("`evalsuite`", "")
+
+
+@pytest.mark.parametrize("correction", ["holm", "benjamini_hochberg", "none"])
+@pytest.mark.parametrize("opened", [True, False])
+def test_a_secondary_family_is_confirmed_and_its_changes_are_noticed(script, tmp_path, capsys, monkeypatch, correction, opened):
+    monkeypatch.setattr(script, "N_RESAMPLES", 400)
+    rng = np.random.default_rng(2)
+    cells = [("zero_shot", "none"), ("few5", "none"), ("zero_shot", "shuffle_choices"), ("few5", "shuffle_choices")]
+    rows = [row for strategy, perturbation in cells for row in answers("choices", perturbation, 1, rng, strategy)]
+    scores = pd.DataFrame([row for row in rows if row["metric"] == "accuracy"])
+    alpha = 0.4 if opened else 0.001
+    stated = {"strategies": ["few5"], "perturbations": ["shuffle_choices"]}
+    design = AnalysisDesign(
+        study="s", pairs=PAIRS, primary_strategy="zero_shot", primary_perturbation="none", primary_metric={"choices": "accuracy"},
+        metrics=METRICS, alpha=alpha, margin=0.2, correction=correction, n_resamples=3000, secondary=Secondary(**stated), n_family=2,
+        n_secondary=4,
+    )  # fmt: skip
+    study = {
+        "pairs": [list(pair) for pair in PAIRS], "tasks": [{"name": "choices", "metric": "accuracy"}],
+        "strategies": [{"name": "zero_shot"}, {"name": "few_shot", "id": "few5"}],
+        "analysis": {"primary": {}, "alpha": alpha, "margin": 0.2, "correction": correction, "missing": "incorrect", "n_resamples": 3000,
+                     "secondary": stated},
+    }  # fmt: skip
+    scores.to_parquet(tmp_path / "scores.parquet")
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(study), encoding="utf-8")
+    frame = compare_frames(scores, design)
+    assert frame["role"].tolist() == ["primary"] * 2 + ["secondary"] * 4 + ["exploratory"] * 2
+    assert opened == (frame["p_adjusted"][:2].max() <= alpha)
+    frame.to_csv(tmp_path / "comparisons.csv", index=False)
+    assert script.main([str(tmp_path)]) == 0, capsys.readouterr().out
+    changes = {"p_adjusted": 0.9, "p_a_noninferior_adjusted": 0.9, "role": "exploratory", "a_noninferior": not frame["a_noninferior"][2]}
+    for column, value in changes.items():
+        changed = frame.astype({column: object})
+        assert changed.loc[2, column] != value
+        changed.loc[2, column] = value
+        changed.to_csv(tmp_path / "comparisons.csv", index=False)
+        assert script.main([str(tmp_path)]) == 1
+        assert column.split("_")[0] in capsys.readouterr().out
+    frame.drop(index=2).to_csv(tmp_path / "comparisons.csv", index=False)
+    assert script.main([str(tmp_path)]) == 1
+    assert "no row of the secondary cell" in capsys.readouterr().out
 
 
 CHANGES = {
@@ -160,6 +205,11 @@ CHANGES = {
     "p_equivalence_adjusted": lambda x: x / 2 + 1e-6,
     "within_margin": lambda x: not x,
     "margin": lambda x: 2 * x,
+    "p_b_noninferior": lambda x: x + 1e-6,
+    "p_a_noninferior_adjusted": lambda x: x + 1e-6,
+    "b_noninferior": lambda x: not x,
+    "bca_low": lambda x: x - 0.1 if x == x else 0.1,  # set metrics have none
+    "boot_high": lambda x: x + 0.1 if x == x else 0.1,
     "verdict": lambda x: "equivalent" if x != "equivalent" else "a_better",
     "role": lambda x: f"not {x}",
 }
