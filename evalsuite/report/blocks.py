@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from evalsuite.report.explorer_tables import ExplorerData
 from evalsuite.report.plots import Plot, Verdict
 
 Raw = str | int | float | bool | None
@@ -79,6 +80,10 @@ class Answer:
 
     sentence: str
     """One sentence over all tasks."""
+    details: tuple[str, ...] = ()
+    """Sentences that qualify it, such as what could not enter."""
+    tally: str = ""
+    """How many tasks say what, above the findings; empty where the sentence itself says so."""
     findings: tuple[Finding, ...]
     """One per task if there is more than one task, else empty."""
     folded: bool = False
@@ -171,7 +176,15 @@ class DataFile:
     """Its content."""
 
 
-Block = Paragraph | Notice | Bullets | Answer | Table | Figure | Listing | Definitions | DataFile
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Explorer:
+    """Every compared answer, to be looked through; only where scripts run, absent from all other media."""
+
+    data: ExplorerData
+    """What it shows."""
+
+
+Block = Paragraph | Notice | Bullets | Answer | Table | Figure | Listing | Definitions | DataFile | Explorer
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -4,20 +4,50 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from evalsuite.report.across import tasks_across_section
+from evalsuite.report.answer import answer_section
+from evalsuite.report.answers_read import answers_read_section
 from evalsuite.report.blocks import Report, Section
+from evalsuite.report.calibration import calibration_section
+from evalsuite.report.cautions import cautions_section
+from evalsuite.report.contamination import contamination_section
+from evalsuite.report.contrasts import robustness_section, strategies_section
+from evalsuite.report.cost import cost_section
+from evalsuite.report.explorer import explorer_section
 from evalsuite.report.findings import Findings as Findings
 from evalsuite.report.glossary import glossary_section
+from evalsuite.report.languages import languages_section
+from evalsuite.report.published import published_section
 from evalsuite.report.record import excluded_section, prompts_section, reproduce_section, run_section, tasks_section
-from evalsuite.report.results import answer_section, differences_section, exploratory_section, scores_section, subsets_section
+from evalsuite.report.results import differences_section, exploratory_section, scores_section, subsets_section
+from evalsuite.report.secondary import secondary_section
+from evalsuite.report.sizes import sizes_section
+from evalsuite.report.variance import variance_section
+from evalsuite.report.win_shares import win_shares_section
 
 Builder = Callable[[Findings], Section | None]
 
 SECTIONS: tuple[Builder, ...] = (
     answer_section,
+    cautions_section,
+    tasks_across_section,
     differences_section,
     scores_section,
+    win_shares_section,
+    published_section,
+    languages_section,
+    strategies_section,
+    robustness_section,
+    sizes_section,
+    cost_section,
+    calibration_section,
+    answers_read_section,
+    contamination_section,
+    variance_section,
+    secondary_section,
     subsets_section,
     exploratory_section,
+    explorer_section,
     tasks_section,
     run_section,
     prompts_section,

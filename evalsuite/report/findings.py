@@ -10,7 +10,10 @@ import pandas as pd
 
 from evalsuite.config import Study
 from evalsuite.metrics.base import Metric
+from evalsuite.published.records import Paper
+from evalsuite.published.reproduce import Measured
 from evalsuite.report.blocks import Data, Raw
+from evalsuite.report.explorer_tables import ExplorerData
 from evalsuite.stats.analyses import Analyses, Labels
 from evalsuite.tasks import TaskCard
 
@@ -55,8 +58,14 @@ class Findings:
     """Further analyses: across tasks, contrasts, calibration and so on."""
     labels: Labels = field(default_factory=Labels)
     """Languages, families and models as the further analyses knew them."""
+    explorer: ExplorerData | None = None
+    """Every compared answer with its texts, for reading; None: none is shown."""
     excluded: Mapping[str, Mapping[str, str]] | None = None
     """Task to sample id to reason, of the samples left out by name that would else have been asked; None: all that the study names."""
+    papers: tuple[Paper, ...] = ()
+    """Papers whose printed numbers stand beside the measured ones."""
+    measured: Measured = field(default_factory=Measured)
+    """How the study asked, as far as it decides what its numbers can be held against."""
 
 
 def whole(frame: pd.DataFrame) -> pd.DataFrame:
@@ -137,6 +146,20 @@ def other_rows(findings: Findings, frame: pd.DataFrame) -> pd.DataFrame:
     return in_order(findings, rows[~rows.index.isin(main_rows(findings, frame).index)])
 
 
+def pooled_rows(findings: Findings, scope: str = "all") -> pd.DataFrame:
+    """Pooled differences of one scope, or of every scope of a kind (`language:`), pairs in the order of the study."""
+    frame = findings.analyses.pooled
+    if not len(frame):
+        return frame
+    kept = frame["scope"].str.startswith(scope) if scope.endswith(":") else frame["scope"] == scope
+    return in_order(findings, frame[kept].reset_index(drop=True))
+
+
+def of_pair(frame: pd.DataFrame, pair: Pair) -> list[dict[str, Any]]:
+    """Rows of one pair as dictionaries; none of a frame without rows."""
+    return [row for row in records(frame) if (row["model_a"], row["model_b"]) == pair]
+
+
 def in_order(findings: Findings, frame: pd.DataFrame) -> pd.DataFrame:
     """Rows sorted by pair or task as the study lists them, names that it does not list last."""
     study = findings.study
@@ -155,7 +178,7 @@ def in_order(findings: Findings, frame: pd.DataFrame) -> pd.DataFrame:
     for column, order in orders.items():
         if column in frame:
             keys[column] = [_rank(str(name), order) for name in frame[column]]
-    for column in ("metric", "subset"):
+    for column in ("metric", "subset", "scope"):
         if column in frame:
             keys[column] = [(0, str(name)) for name in frame[column]]
     ranks: list[tuple[Any, ...]] = list(keys.itertuples(index=False, name=None)) if len(keys.columns) else [()] * len(frame)

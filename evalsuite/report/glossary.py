@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from evalsuite.report.across_terms import across_sources, across_terms
 from evalsuite.report.blocks import Definitions, Paragraph, Section
 from evalsuite.report.findings import Findings
 from evalsuite.report.words import share
 
 HOLM = "Holm 1979"
+BENJAMINI_HOCHBERG = "Benjamini & Hochberg 1995"
+GATE = "Westfall & Krishen 2001"
+CALIBRATED, DEBIASED, BRIER = "Roelofs et al. 2022", "Kumar et al. 2019", "Brier 1950"
+PARTS = "Brennan 2001"
 
 
 def glossary_section(findings: Findings) -> Section | None:
@@ -20,9 +25,9 @@ def glossary_section(findings: Findings) -> Section | None:
             Paragraph(text="Verdict of a comparison, read from the first model of the pair"),
             Definitions(items=_verdicts(findings)),
             Paragraph(text="Numbers"),
-            Definitions(items=_numbers(findings)),
+            Definitions(items=(*_numbers(findings), *across_terms(findings))),
             Paragraph(text="Sources"),
-            Definitions(items=_sources(findings)),
+            Definitions(items=(*_sources(findings), *across_sources(findings))),
         ),
     )
 
@@ -40,6 +45,17 @@ _SOURCES = (
     ("Miller 2024", "E. Miller, Adding Error Bars to Evals, arXiv 2411.00640: paired differences, clustered standard errors."),
     (HOLM, "S. Holm, A simple sequentially rejective multiple test procedure, Scandinavian Journal of Statistics 6, 65–70."),
     (
+        BENJAMINI_HOCHBERG,
+        ("Y. Benjamini, Y. Hochberg, Controlling the false discovery rate, Journal of the Royal Statistical Society B 57, 289–300."),
+    ),
+    (
+        GATE,
+        (
+            "P. H. Westfall, A. Krishen, Optimally weighted, fixed sequence and gatekeeper multiple testing procedures, Journal of "
+            "Statistical Planning and Inference 99, 25–40."
+        ),
+    ),
+    (
         "Schuirmann 1987",
         (
             "D. J. Schuirmann, A comparison of the two one-sided tests procedure and the power approach, "
@@ -47,18 +63,30 @@ _SOURCES = (
         ),
     ),
     ("McNemar 1947", "Q. McNemar, Psychometrika 12, 153–157: paired proportions; shown as sensitivity."),
+    (
+        "Efron 1987",
+        "B. Efron, Better bootstrap confidence intervals, Journal of the American Statistical Association 82, 171–185: BCa limits.",
+    ),
+    (BRIER, "G. W. Brier, Verification of forecasts expressed in terms of probability, Monthly Weather Review 78, 1–3."),
+    (CALIBRATED, "R. Roelofs et al., Mitigating bias in calibration error estimation, AISTATS, arXiv 2012.08668: bins of equal mass."),
+    (DEBIASED, "A. Kumar, P. Liang, T. Ma, Verified uncertainty calibration, NeurIPS, arXiv 1909.10155."),
+    (PARTS, "R. L. Brennan, Generalizability Theory, Springer."),
 )
 
 
 def _sources(findings: Findings) -> tuple[tuple[str, str], ...]:
     """Sources of what this study uses."""
-    holm = findings.study.analysis.correction == "holm"
-    return tuple(item for item in _SOURCES if holm or item[0] != HOLM)
+    analysis = findings.study.analysis
+    used = {HOLM: analysis.correction == "holm", BENJAMINI_HOCHBERG: analysis.correction == "benjamini_hochberg"}
+    used[GATE] = analysis.secondary is not None
+    used |= dict.fromkeys((CALIBRATED, DEBIASED, BRIER), bool(len(findings.analyses.calibration)))
+    used[PARTS] = bool(len(findings.analyses.variance))
+    return tuple(item for item in _SOURCES if used.get(item[0], True))
 
 
 def _verdicts(findings: Findings) -> tuple[tuple[str, str], ...]:
     analysis = findings.study.analysis
-    adjusted = "adjusted " if analysis.correction == "holm" else ""
+    adjusted = "" if analysis.correction == "none" else "adjusted "
     return (
         (
             "better, worse",
@@ -86,7 +114,7 @@ def _numbers(findings: Findings) -> tuple[tuple[str, str], ...]:
         if analysis.missing == "incorrect"
         else "leaves the sample out on both sides"
     )
-    own_family = ", adjusted within a family of their own" if analysis.correction == "holm" else ""
+    own_family = "" if analysis.correction == "none" else ", adjusted within a family of their own"
     return (
         (
             "difference",
@@ -122,14 +150,74 @@ def _numbers(findings: Findings) -> tuple[tuple[str, str], ...]:
                 "Where right-or-wrong answers hardly differ, the interval is no narrower than a true difference of the margin would allow."
             ),
         ),
+        (
+            "not worse",
+            (
+                "One of the two tests of equivalence alone: the difference lies above (or below) the margin on one side, at the same level"
+                f"{own_family}. It adds to a “cannot tell”; it is no verdict."
+            ),
+        ),
         ("missing answers", f"Under the study's rule “{analysis.missing}”, an unparsed, truncated or too long answer {missing}."),
-        ("family", "All pairs and tasks of the study in the primary cell, whatever part of it was run. Everything else is exploratory."),
+        ("family", _family(analysis.secondary is not None)),
         ("chance", "Expected value of a uniform guess."),
+        *_further_numbers(findings),
         ("points", "Percentage points. CSV files hold shares between 0 and 1, unrounded."),
     )
 
 
+def _further_numbers(findings: Findings) -> tuple[tuple[str, str], ...]:
+    """Terms of sections that not every report has."""
+    analyses = findings.analyses
+    entries = (
+        (
+            len(analyses.calibration),
+            "confidence",
+            f"Probability of the choice taken, among the choices shown. Bins hold about equal numbers of answers ({CALIBRATED}).",
+        ),
+        (
+            len(analyses.calibration),
+            "ECE, RMS error",
+            (
+                "Mean and root mean square distance of confidence and accuracy over bins. Both are above zero by chance alone; “without "
+                f"bias” takes the variance of the bins off ({DEBIASED}), and keeps its sign."
+            ),
+        ),
+        (
+            len(analyses.calibration),
+            "Brier score",
+            f"Squared distance of the choices' probabilities from certainty in the right one, 0 to 2 ({BRIER}).",
+        ),
+        (
+            len(analyses.readings),
+            "format penalty",
+            "Right by the lenient reading minus right by the strict one, on the same answers; unread answers count as wrong in both.",
+        ),
+        (
+            len(analyses.variance),
+            "variance parts",
+            f"Parts of the variance of the mean difference by the method of moments ({PARTS}).",
+        ),
+    )
+    return tuple((term, meaning) for present, term, meaning in entries if present)
+
+
+def _family(secondary: bool) -> str:
+    text = "All pairs and tasks of the study in the primary cell, whatever part of it was run."
+    if secondary:
+        text += (
+            " The secondary family are the same in the further cells that the study names; it is tested only where every primary "
+            f"difference is significant ({GATE})."
+        )
+    return f"{text} Everything else is exploratory."
+
+
 def _correction(correction: str) -> str:
+    absent = "a comparison that was not run or cannot be tested counts as p = 1"
     if correction == "holm":
-        return "Holm's step-down procedure over the family (Holm 1979); a comparison that was not run or cannot be tested counts as p = 1."
+        return f"Holm's step-down procedure over the family ({HOLM}); {absent}."
+    if correction == "benjamini_hochberg":
+        return (
+            f"Benjamini and Hochberg's step-up procedure over the family ({BENJAMINI_HOCHBERG}): it bounds the expected share of false "
+            f"claims among the claims, not the chance of any; {absent}."
+        )
     return "The study asks for no correction over the family; p-values stand alone."

@@ -1,7 +1,12 @@
-"""report.html: one file that needs no network, no script and no other file, in light and dark, on paper and on a phone."""
+"""report.html: one file that needs no network and no other file, in light and dark, on paper and on a phone.
+
+Only the explorer has a script. A content security policy (W3C, CSP Level 3) lets that one run, by its hash, and nothing else be loaded.
+"""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
 from collections.abc import Mapping
 from importlib.resources import files
@@ -9,8 +14,13 @@ from importlib.resources import files
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup, escape
 
-from evalsuite.report.blocks import CONTROLS, Report
+from evalsuite.report.blocks import CONTROLS, Explorer, Report, blocks_of
+from evalsuite.report.explorer_packing import pack
+from evalsuite.report.explorer_tables import ExplorerData
 from evalsuite.report.figures.canvas import BAND, INK, MODEL_COLORS, MUTED, PAPER, RULE
+
+MAX_BYTES = 14_900_000
+"""Of the file, so that it stays under 15 MB: what a mail server takes and a phone opens."""
 
 _PAGE_COLORS = {INK: "var(--ink)", MUTED: "var(--muted)", RULE: "var(--rule)", BAND: "var(--band)", PAPER: "var(--paper)"} | {
     color: f"var(--model-{at})" for at, color in enumerate(MODEL_COLORS)
@@ -30,8 +40,29 @@ def render_html(report: Report, svgs: Mapping[str, bytes]) -> str:
     folder = files("evalsuite.report")
     template = environment.from_string(folder.joinpath("report.html.jinja").read_text(encoding="utf-8"))
     # The style sheet and the drawings are ours (Matplotlib escapes the names in them); everything else stays subject to autoescape.
-    style = Markup(folder.joinpath("style.css").read_text(encoding="utf-8"))  # noqa: S704
-    return template.render(report=report, style=style, drawings={name: inline_svg(name, svg) for name, svg in svgs.items()}) + "\n"
+    explorer = next((block.data for block in blocks_of(report) if isinstance(block, Explorer)), None)
+    sheets = ["style.css", *(["explorer.css"] if explorer else [])]
+    style = Markup("".join(folder.joinpath(name).read_text(encoding="utf-8") for name in sheets))  # noqa: S704
+    script = folder.joinpath("explorer.js").read_text(encoding="utf-8") if explorer else ""
+    drawings = {name: inline_svg(name, svg) for name, svg in svgs.items()}
+    page = template.render(report=report, style=style, drawings=drawings, policy=policy_for(script)) + "\n"
+    return page if explorer is None else with_explorer(page, explorer, script)
+
+
+def with_explorer(page: str, data: ExplorerData, script: str) -> str:
+    """The page with the explorer's data and script at its end, as much of the data as leaves the file below `MAX_BYTES`."""
+    head, end, tail = page.rpartition("</body>")
+    packed = pack(data, MAX_BYTES - len(page.encode("utf-8", "backslashreplace")) - len(script.encode()) - 10_000)
+    parts = {"explorer-index": packed.index} | {f"explorer-page-{number}": content for number, content in enumerate(packed.pages)}
+    blobs = "".join(f'<script type="application/octet-stream" id="{name}">{content}</script>\n' for name, content in parts.items())
+    return f"{head}{blobs}<script>{script}</script>\n{end}{tail}"
+
+
+def policy_for(script: str) -> str:
+    """Nothing is loaded, nothing sent; inline styles hold, and of scripts the given one alone; empty: none."""
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
+    own = f" script-src 'sha256-{digest}';" if script else ""
+    return f"default-src 'none';{own} style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
 
 
 def inline_svg(name: str, svg: bytes) -> Markup:

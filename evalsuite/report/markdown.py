@@ -11,6 +11,7 @@ from evalsuite.report.blocks import (
     Bullets,
     DataFile,
     Definitions,
+    Explorer,
     Figure,
     Listing,
     Notice,
@@ -58,20 +59,24 @@ def _block(block: Block) -> str:
             return "\n".join(f"- {escape_markdown(item)}" for item in block.items)
         case Answer():
             lead = f"**{escape_markdown(block.sentence)}**"
-            return "\n".join([lead, "", *(f"- {escape_markdown(finding.text)}" for finding in block.findings)]).rstrip()
+            details = [line for detail in (*block.details, *([block.tally] if block.tally else [])) for line in ("", escape_markdown(detail))]
+            return "\n".join([lead, *details, "", *(f"- {escape_markdown(finding.text)}" for finding in block.findings)]).rstrip()
         case Definitions():
             return "\n".join(f"- **{escape_markdown(term)}**: {escape_markdown(meaning)}" for term, meaning in block.items)
         case Listing():
             return f"**{escape_markdown(block.title)}**\n\n{_fenced(visible(block.text))}"
         case Figure():
             return f"![{escape_markdown(block.alt)}](figures/{block.name}.svg)\n\n*{escape_markdown(block.caption)}*"
+        case Explorer():
+            return "The explorer is part of [report.html](report.html)."
         case DataFile():
             return f"{escape_markdown(block.text)}: [tables/{block.name}.csv](tables/{block.name}.csv)"
         case Table():
-            return _table(block)
+            return f"**{escape_markdown(block.title)}** ([CSV](tables/{block.name}.csv))\n\n{render_table(block)}"
 
 
-def _table(block: Table) -> str:
+def render_table(block: Table) -> str:
+    """A table alone, with its note, without title and link; every text is escaped."""
     heads = "| " + " | ".join(escape_markdown(column.label) for column in block.columns) + " |"
     rule = "| " + " | ".join("---:" if column.kind == "number" else "---" for column in block.columns) + " |"
     rows = [
@@ -80,8 +85,8 @@ def _table(block: Table) -> str:
         + " |"
         for row in block.rows
     ]
-    parts = [f"**{escape_markdown(block.title)}** ([CSV](tables/{block.name}.csv))", "\n".join([heads, rule, *rows])]
-    return "\n\n".join([*parts, escape_markdown(block.note)] if block.note else parts)
+    table = "\n".join([heads, rule, *rows])
+    return f"{table}\n\n{escape_markdown(block.note)}" if block.note else table
 
 
 def _fenced(text: str) -> str:

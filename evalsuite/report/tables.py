@@ -9,7 +9,7 @@ import pandas as pd
 
 from evalsuite.report.blocks import Cell, Column, Table
 from evalsuite.report.findings import Findings, data_of, pairs_of, records
-from evalsuite.report.words import VERDICT_NAMES, interval, listed, number, p_number, scale_of, share
+from evalsuite.report.words import CORRECTIONS, VERDICT_NAMES, interval, listed, number, p_number, scale_of, share
 from evalsuite.types import STATUSES
 
 Row = Mapping[str, Any]
@@ -18,7 +18,7 @@ Shown = tuple[Column, Callable[[Row], Cell]]
 
 MISSING_HEAD = "Missing a / b"
 
-SENSITIVITY = ("boot_low", "boot_high", "p_mcnemar")
+SENSITIVITY = ("boot_low", "boot_high", "p_mcnemar", "bca_low", "bca_high", "p_mcnemar_mid")
 
 
 def table_of(frame: pd.DataFrame, shown: Sequence[Shown], *, name: str, title: str, note: str = "") -> Table:
@@ -66,23 +66,27 @@ def comparison_table(findings: Findings, frame: pd.DataFrame, *, name: str, titl
 
 def sensitivity_table(findings: Findings, frame: pd.DataFrame) -> Table | None:
     """Interval and p-value by a second method each; None where the analysis gave neither."""
-    if not set(SENSITIVITY) <= set(frame.columns) or bool(frame[list(SENSITIVITY)].isna().to_numpy().all()):
+    given = [key for key in SENSITIVITY if key in frame and bool(frame[key].notna().any())]
+    if not given:
         return None
     pairs = pairs_of(frame)
     shown = [
         *_pair(pairs),
         _named("Task", "task"),
         _between(findings, "Interval", "ci_low", "ci_high"),
-        _between(findings, "Bootstrap interval", "boot_low", "boot_high"),
-        _number("p", lambda row: p_number(row["p_value"])),
-        _number("p, McNemar", lambda row: p_number(row["p_mcnemar"])),
+        *([_between(findings, "Bootstrap, percentile", "boot_low", "boot_high")] if "boot_low" in given else []),
+        *([_between(findings, "Bootstrap, BCa", "bca_low", "bca_high")] if "bca_low" in given else []),
+        number_column("p", lambda row: p_number(row["p_value"])),
+        *([number_column("p, McNemar", lambda row: p_number(row["p_mcnemar"]))] if "p_mcnemar" in given else []),
+        *([number_column("p, McNemar mid-p", lambda row: p_number(row["p_mcnemar_mid"]))] if "p_mcnemar_mid" in given else []),
         (Column(label="Method of p; of the interval"), lambda row: Cell(text=row["method"] or "–")),
     ]
     note = (
-        "The verdicts rest on the first p, made as the method says; bootstrap and McNemar are shown to see whether the method matters, "
-        f"where they apply. p-values in this table are not adjusted. {zero_width_note(frame)}"
+        "The verdicts rest on the first p, made as the method says. Bootstrap (percentile limits; BCa: bias-corrected and accelerated "
+        "ones) and McNemar (exact; mid-p) are shown to see whether the method matters, where they apply. p-values in this table are not "
+        f"adjusted. {zero_width_note(frame)}"
     ).strip()
-    keys = ["task", "metric", "strategy", "perturbation", "model_a", "model_b", "ci_low", "ci_high", "p_value", *SENSITIVITY, "method"]
+    keys = ["task", "metric", "strategy", "perturbation", "model_a", "model_b", "ci_low", "ci_high", "p_value", *given, "method"]
     return table_of(frame[keys], shown, name="sensitivity", title=_titled("Sensitivity to the method", pairs), note=note)
 
 
@@ -105,7 +109,7 @@ def estimate_table(findings: Findings, frame: pd.DataFrame, *, name: str, title:
     shown += [_named(cell.capitalize(), cell) for cell in cells]
     shown += [_valued(findings, "Mean" if len(metrics) > 1 else single, "mean"), _between(findings, "Interval", "ci_low", "ci_high")]
     if not cells:
-        shown.append(_number("Chance", lambda row: number(chance_of(findings, row), scale_of(findings, row["metric"]))))
+        shown.append(number_column("Chance", lambda row: number(chance_of(findings, row), scale_of(findings, row["metric"]))))
     shown += [_counted("Samples", "n_samples"), *([] if cells else [_counted("Groups", "n_groups")])]
     heads = {"scored": "Answers scored"} if several_answers(findings, frame) else {}
     shown += [
@@ -114,7 +118,7 @@ def estimate_table(findings: Findings, frame: pd.DataFrame, *, name: str, title:
     if heads:
         note += " Statuses are counted in answers, of which a sample has several (variants, replicates)."
     if massed:
-        shown.append(_number("Label mass", lambda row: "–" if row["label_mass"] is None else f"{100 * row['label_mass']:.1f}"))
+        shown.append(number_column("Label mass", lambda row: "–" if row["label_mass"] is None else f"{100 * row['label_mass']:.1f}"))
         note += " Label mass: share of the next-token probability, in percent, that falls on the choice labels at all."
     absent = [status.replace("_", " ") for status in STATUSES if status not in present]
     if absent:
@@ -147,12 +151,13 @@ def zero_width_note(frame: pd.DataFrame) -> str:
 
 def p_note(findings: Findings, frame: pd.DataFrame) -> str:
     """What was done to the p-values of a table of comparisons."""
-    corrected = {"holm": "Holm-adjusted within the family", "none": "not corrected for the number of comparisons, as the study asks"}
-    primary, roles = corrected[findings.study.analysis.correction], set(frame["role"])
-    if roles == {"primary"}:
-        return f"p-values are {primary}."
+    method = CORRECTIONS[findings.study.analysis.correction]
+    stated = f"{method}-adjusted within the family" if method else "not corrected for the number of comparisons, as the study asks"
+    roles = set(frame["role"])
     exploratory = "not corrected, since the comparisons are exploratory"
-    return f"p-values are {exploratory}." if "primary" not in roles else f"p-values are {primary}, or {exploratory}, where it says so."
+    if "exploratory" not in roles:
+        return f"p-values are {stated}."
+    return f"p-values are {exploratory}." if roles == {"exploratory"} else f"p-values are {stated}, or {exploratory}, where it says so."
 
 
 def chance_of(findings: Findings, row: Row) -> float | None:
@@ -173,19 +178,25 @@ def _named(label: str, key: str) -> Shown:
     return Column(label=label), lambda row: Cell(text=str(row[key]))
 
 
-def _number(label: str, text: Callable[[Row], str]) -> Shown:
+def text_column(label: str, text: Callable[[Row], str]) -> Shown:
+    """A column of texts."""
+    return Column(label=label), lambda row: Cell(text=text(row))
+
+
+def number_column(label: str, text: Callable[[Row], str]) -> Shown:
+    """A column of numbers, aligned right."""
     return Column(label=label, kind="number"), lambda row: Cell(text=text(row))
 
 
 def _valued(findings: Findings, label: str, key: str, *, signed: bool = False) -> Shown:
-    return _number(label, lambda row: number(row[key], scale_of(findings, row["metric"]), signed=signed))
+    return number_column(label, lambda row: number(row[key], scale_of(findings, row["metric"]), signed=signed))
 
 
 def _between(findings: Findings, label: str, low: str, high: str) -> Shown:
     def text(row: Row) -> str:
         return interval(row[low], row[high], scale_of(findings, row["metric"])) + (" *" if zero_width(row[low], row[high]) else "")
 
-    return _number(label, text)
+    return number_column(label, text)
 
 
 def _p(label: str, roles: set[str], adjusted: str, raw: str) -> Shown:
@@ -193,18 +204,18 @@ def _p(label: str, roles: set[str], adjusted: str, raw: str) -> Shown:
     mixed = len(roles) > 1
 
     def text(row: Row) -> str:
-        if row["role"] == "primary":
+        if row["role"] != "exploratory":
             return p_number(row[adjusted])
         return p_number(row[raw]) + (", not corrected" if mixed and row[raw] is not None else "")
 
-    return _number(label if "primary" in roles else f"{label}, not corrected", text)
+    return number_column(f"{label}, not corrected" if roles == {"exploratory"} else label, text)
 
 
 def _left_out() -> Shown:
     def text(row: Row) -> str:
         return "–" if row["n_excluded"] is None else f"{int(row['n_excluded']):,}"
 
-    return _number("Left out", text)
+    return number_column("Left out", text)
 
 
 def _lost(frame: pd.DataFrame) -> list[Shown]:
@@ -212,7 +223,9 @@ def _lost(frame: pd.DataFrame) -> list[Shown]:
     shown = []
     sides = ["n_a_missing", "n_b_missing"]
     if set(sides) <= set(frame.columns) and frame[sides].fillna(0).to_numpy().any():
-        shown.append(_number(MISSING_HEAD, lambda row: " / ".join("–" if row[side] is None else f"{int(row[side]):,}" for side in sides)))
+        shown.append(
+            number_column(MISSING_HEAD, lambda row: " / ".join("–" if row[side] is None else f"{int(row[side]):,}" for side in sides))
+        )
     if "n_failed" in frame and frame["n_failed"].fillna(0).any():
         shown.append(_counted("Failed", "n_failed", alert=True))
     return shown

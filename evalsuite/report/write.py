@@ -6,12 +6,13 @@ import csv
 import io
 import math
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from evalsuite.report.blocks import Data, Raw, Report, data_files_of, figures_of, tables_of
 from evalsuite.report.figures import draw
 from evalsuite.report.html import render_html
-from evalsuite.report.latex import render_latex
+from evalsuite.report.latex import render_latex, render_overview
 from evalsuite.report.markdown import render_markdown
 from evalsuite.types import Tell, untold
 
@@ -20,7 +21,7 @@ FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 def write_report(report: Report, out_dir: Path, tell: Tell = untold) -> list[Path]:
-    """Write report.html, report.md, tables/*.csv and *.tex, figures/*.svg, *.png and *.csv; other files there stay as they are.
+    """Write report.html, report.md, tables/*.csv and *.tex, figures/*.svg, *.png, *.pdf and *.csv; other files there stay as they are.
 
     Args:
         report: what to write.
@@ -46,16 +47,16 @@ def write_report(report: Report, out_dir: Path, tell: Tell = untold) -> list[Pat
         drawn[figure.name] = draw(figure.plot)
         tell("drawing the report", len(drawn), len(figures))
     contents: dict[str, bytes] = {
-        "report.html": _bytes(render_html(report, {name: svg for name, (svg, _) in drawn.items()})),
+        "report.html": _bytes(render_html(report, {name: drawing.svg for name, drawing in drawn.items()})),
         "report.md": _bytes(render_markdown(report)),
     }
     for table in tables:
         contents[f"tables/{table.name}.csv"] = _bytes(csv_text(table.data))
         contents[f"tables/{table.name}.tex"] = _bytes(render_latex(table))
+    contents["tables/all_tables.tex"] = _bytes(render_overview(report))
     contents |= {f"tables/{file.name}.csv": _bytes(csv_text(file.data)) for file in data_files}
     for figure in figures:
-        svg, png = drawn[figure.name]
-        contents |= {f"figures/{figure.name}.svg": svg, f"figures/{figure.name}.png": png}
+        contents |= {f"figures/{figure.name}.{kind}": content for kind, content in asdict(drawn[figure.name]).items()}
         contents[f"figures/{figure.name}.csv"] = _bytes(csv_text(figure.data))
     for name, content in sorted(contents.items()):
         path = out_dir / name

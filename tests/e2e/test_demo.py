@@ -14,7 +14,9 @@ import pytest
 from filelock import FileLock
 from scipy import stats
 
-from evalsuite.study import Result, report_study, run_study
+from evalsuite.rescoring import report_study
+from evalsuite.results import Result
+from evalsuite.study import run_study
 
 POCKET = Path("evalsuite/pocket")
 

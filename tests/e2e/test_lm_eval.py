@@ -14,8 +14,9 @@ import pytest
 
 from evalsuite.errors import UserError
 from evalsuite.plan import Selection
+from evalsuite.rescoring import report_study
 from evalsuite.store import Store
-from evalsuite.study import report_study, run_study
+from evalsuite.study import run_study
 from evalsuite.types import Response
 from tests import lm_eval_yaml
 from tests.lm_eval_yaml import OWN, REPOSITORY, SHIPPED

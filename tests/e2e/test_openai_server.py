@@ -210,4 +210,4 @@ models:
     spent = manifest["models"]["there"]["spent"]
     assert spent["n_calls"] >= 48
     assert spent["cost_usd"] == pytest.approx((spent["n_prompt_tokens"] + 2 * spent["n_output_tokens"]) / 1e6)
-    assert any("there:" in line and "USD" in line for line in result.summary)
+    assert any("there:" in line and "USD" in line for line in result.notes)

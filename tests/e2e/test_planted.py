@@ -8,7 +8,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from evalsuite.study import Result, run_study
+from evalsuite.results import Result
+from evalsuite.study import run_study
 from tests.planted import Project, make_project
 
 

@@ -29,10 +29,10 @@ from evalsuite.models.endpoints import EndpointEntry, address_fault, is_loopback
 from evalsuite.plan import Selection
 from evalsuite.preview import check_study, preview, preview_lines
 from evalsuite.prompts.messages import MessagesRenderer
+from evalsuite.rescoring import report_study
 from evalsuite.resolve import resolve
 from evalsuite.serving import settings_for
 from evalsuite.store import Identity, Store, request_key
-from evalsuite.study import report_study
 from evalsuite.types import Failure, Message, Outcome, Prompt, Request, Response, Sampling
 from tests.fake_server import NAME, Fake, Said, serve
 from tests.planted import Project, make_project
@@ -792,7 +792,7 @@ def test_a_hosted_model_goes_through_a_whole_study(project: Project, fake: Fake)
     result = evalsuite.run_study(study, store=project.store, out=project.folder / "out")
     assert result.n_failed == 0
     assert len(fake.calls) == 50
-    assert any(line.startswith("hosted: 50 calls (0 repeated)") and "USD" in line for line in result.summary)
+    assert any(line.startswith("hosted: 50 calls (0 repeated)") and "USD" in line for line in result.notes)
     manifest = json.loads((project.folder / "out" / "manifest.json").read_text())
     assert manifest["weights"]["hosted"]["pinned"] is False
     assert manifest["models"]["hosted"]["spent"]["served_as"] == [f"{NAME}-2026-01-01"]

@@ -31,7 +31,8 @@ from evalsuite.report.build import SECTIONS
 from evalsuite.report.findings import Findings
 from evalsuite.report.plots import DotPlot, ForestPlot
 from evalsuite.report.write import csv_text
-from evalsuite.stats.compare import AnalysisDesign, compare_frames
+from evalsuite.stats.compare import compare_frames
+from evalsuite.stats.design import AnalysisDesign
 from evalsuite.stats.tables import estimate_frame
 from tests.unit.report_findings import CLINICAL, GENERALIST, TASKS, card, comparisons, estimates, findings, manifest, models, study
 
@@ -51,7 +52,8 @@ def anchors(report: Report) -> list[str]:
 
 def test_all_sections_in_reading_order() -> None:
     assert anchors(build(findings())) == [
-        "answer", "differences", "scores", "subsets", "exploratory", "tasks", "run", "prompts", "excluded", "reproduce", "glossary",
+        "answer", "differences", "scores", "answers_read", "subsets", "exploratory", "tasks", "run", "prompts", "excluded", "reproduce",
+        "glossary",
     ]  # fmt: skip
 
 
@@ -124,7 +126,7 @@ def test_exploratory_and_subset_rows_stand_in_their_own_tables() -> None:
 def test_data_equal_the_frames() -> None:
     found = findings()
     report = build(found)
-    (everything,) = data_files_of(report)
+    everything = next(file for file in data_files_of(report) if file.name == "comparisons")
     back = pd.read_csv(io.StringIO(csv_text(everything.data)), keep_default_na=False, na_values=[""])
     expected = found.comparisons.assign(
         status_note=found.comparisons["status_note"].replace("", np.nan), within_margin=found.comparisons["within_margin"].astype(object)
@@ -164,19 +166,19 @@ def test_forest_plots_share_one_axis_and_show_the_margin() -> None:
     assert plots[0].limits == plots[1].limits
     assert plots[0].limits[0] < -60
     assert [plot.margin for plot in plots] == [3.0, 3.0]
-    assert plots[0].color_b == plots[1].color_a
-    assert plots[0].color_a != plots[1].color_b
+    assert plots[0].color_left == plots[1].color_right
+    assert plots[0].color_right != plots[1].color_left
 
 
 def test_figures_carry_reading_alternative_and_numbers() -> None:
-    forest, dots = figures_of(build(findings()))
+    forest, dots, *_ = figures_of(build(findings()))
     assert "1 better, 1 worse, 1 same within margin, 1 cannot tell, 1 not established; the shaded band" in forest.caption
     assert "pubmedqa: +0.4 (−1.5 to 2.3)." in forest.alt
     assert len(forest.data.rows) == 5
     assert isinstance(dots.plot, DotPlot)
     assert dots.caption.endswith("0 of 9 intervals reach down to chance (dashed).")
     assert len(dots.data.rows) == 10
-    assert {row.color for panel in dots.plot.panels for row in panel.rows if row.model == CLINICAL} == {forest_plot(forest).color_a}
+    assert {row.color for panel in dots.plot.panels for row in panel.rows if row.model == CLINICAL} == {forest_plot(forest).color_right}
 
 
 def forest_plot(figure: Figure) -> ForestPlot:

@@ -197,7 +197,7 @@ def test_set_metrics_are_not_described_as_means() -> None:
     found = findings(comparisons=both, study=with_tasks(entries), metrics=METRICS, estimates=estimates().assign(metric="macro_f1"))
     report = build(found)
     shown = table(report, "sensitivity")
-    assert heads(shown)[1:6] == ["Interval", "Bootstrap interval", "p", "p, McNemar", "Method of p; of the interval"]
+    assert heads(shown)[1:6] == ["Interval", "Bootstrap, percentile", "p", "p, McNemar", "Method of p; of the interval"]
     assert [cell.text for cell in column(shown, "Method of p; of the interval")][1:] == [method] * 4
     assert "as no class" in table(report, "scores").note
     assert "as no class" not in table(build(findings()), "scores").note

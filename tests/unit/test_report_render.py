@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -12,11 +10,10 @@ import pandas as pd
 import pytest
 
 from evalsuite.report import build, write_report
-from evalsuite.report.blocks import Cell, Column, Data, Listing, Report, Section, Table, figures_of, tables_of
+from evalsuite.report.blocks import Listing, Report, Section, figures_of, tables_of
 from evalsuite.report.figures import draw
 from evalsuite.report.figures.canvas import model_style
 from evalsuite.report.html import render_html, visible_controls
-from evalsuite.report.latex import escape_latex, render_latex
 from evalsuite.report.markdown import escape_markdown, render_markdown
 from evalsuite.report.plots import DotPanel, DotPlot, DotRow
 from tests.unit.report_findings import CLINICAL, GENERALIST, TASKS, card, comparisons, findings, models, prompts, study
@@ -66,7 +63,7 @@ def page_of(html: str) -> Page:
 
 
 def html_of(report: Report) -> str:
-    return render_html(report, {figure.name: draw(figure.plot)[0] for figure in figures_of(report)})
+    return render_html(report, {figure.name: draw(figure.plot).svg for figure in figures_of(report)})
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +82,7 @@ def test_every_file_is_written(report: Report, tmp_path: Path) -> None:
     assert {"report.html", "report.md", "tables/comparisons.csv", "tables/scores.tex", "figures/scores.svg", "figures/scores.png"} <= names
     assert {path for path in tmp_path.rglob("*") if path.is_file()} == set(written)
     for figure in figures_of(report):
-        assert {f"figures/{figure.name}.{kind}" for kind in ("svg", "png", "csv")} <= names
+        assert {f"figures/{figure.name}.{kind}" for kind in ("svg", "png", "pdf", "csv")} <= names
     for table in tables_of(report):
         assert {f"tables/{table.name}.{kind}" for kind in ("csv", "tex")} <= names
 
@@ -120,7 +117,7 @@ def test_page_suits_phones_paper_and_both_colour_schemes(html: str) -> None:
     assert 'name="viewport"' in html
     assert "prefers-color-scheme: dark" in html
     assert "@media print" in html
-    assert html.count("<svg ") == 2
+    assert html.count("<svg ") == len(figures_of(build(findings())))
     assert "var(--model-0)" in html
     assert not re.search(r"(fill|stroke): #(1c1e21|ffffff|62676e)", html)
 
@@ -130,7 +127,7 @@ def test_page_says_what_the_blocks_say(report: Report, html: str) -> None:
     assert report.question in text
     assert "answers 31.2 points more questions right than" in text
     assert all(section.title in text for section in report.sections[1:])
-    assert html.count("<figcaption>") == 2
+    assert html.count("<figcaption>") == len(figures_of(report))
     for figure in figures_of(report):
         assert figure.alt in page_of(html).values("aria-label")
 
@@ -146,7 +143,7 @@ def test_long_names_of_a_series_stay_apart_in_figures() -> None:
     names = [f"mmlu_clinical_knowledge_subject_{at:02d}" for at in range(2)]
     rows = (DotRow(model="m", color="#0072B2", marker=0, mean=None, low=None, high=None),)
     panels = tuple(DotPanel(label=name, chance=None, rows=rows) for name in names)
-    svg = draw(DotPlot(axis="accuracy, percent", limits=(0.0, 100.0), panels=panels))[0].decode()
+    svg = draw(DotPlot(axis="accuracy, percent", limits=(0.0, 100.0), panels=panels)).svg.decode()
     assert "subject_00</text>" in svg
     assert "subject_01</text>" in svg
     assert ">no value</text>" in svg
@@ -184,7 +181,7 @@ def test_hostile_text_changes_no_markup() -> None:
 def test_hostile_names_of_models_reach_figures_as_text(tmp_path: Path) -> None:
     name = "<script>$\\frac{a}{</script>&_b"
     rows = (DotRow(model=name, color="#0072B2", marker=0, mean=50.0, low=40.0, high=60.0),)
-    svg, _ = draw(DotPlot(axis="accuracy, percent", limits=(0.0, 100.0), panels=(DotPanel(label=name, chance=25.0, rows=rows),)))
+    svg = draw(DotPlot(axis="accuracy, percent", limits=(0.0, 100.0), panels=(DotPanel(label=name, chance=25.0, rows=rows),))).svg
     assert b"<script" not in svg
     assert b"&lt;script&gt;$" in svg
 
@@ -218,72 +215,19 @@ def test_control_characters_are_shown_not_obeyed() -> None:
     assert "U+D800" in render_markdown(bare)
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("50% of a_b & #1 $x$", r"50\% of a\_b \& \#1 \$x\$"),
-        ("{~^\\}", r"\{\textasciitilde{}\textasciicircum{}\textbackslash{}\}"),
-        ("é ñ ï ç Å", r"\'{e} \~{n} " + r"\"{\i}" + r" \c{c} \r{A}"),
-        ("≥ ±3 −5 – …", r"$\geq$ $\pm$3 $-$5 -- \ldots{}"),
-        ("[x] *", r"{[}x{]} {*}"),
-        ("--limit", r"-{}-{}limit"),
-        ("中", r"\texttt{U+4E2D}"),
-        ("a\nb", "a b"),
-    ],
-)
-def test_latex_escapes(text: str, expected: str) -> None:
-    assert escape_latex(text) == expected
-
-
-def nasty_table() -> Table:
-    texts = ("[a] % _ & # $ { } ~ ^ \\", "é ≥ 中 <b> \"q\" 'r' `s`")
-    rows = tuple(tuple(Cell(text=text, alert=at == 0) for text in texts) for at in range(2))
-    columns = (Column(label="50% _"), Column(label="n", kind="number"))
-    return Table(name="nasty_table", title="A & B", columns=columns, rows=rows, data=Data(columns=("a", "b"), rows=()), note="100% #1")
-
-
-def latex_tables() -> list[Table]:
-    return [nasty_table(), *tables_of(build(findings()))]
-
-
-def test_latex_tables_are_structurally_sound() -> None:
-    for table in latex_tables():
-        text = render_latex(table)
-        assert text.isascii()
-        body = text.split("\\toprule\n")[1].split("\\bottomrule")[0]
-        lines = [line for line in body.splitlines() if line.endswith(r"\\")]
-        assert len(lines) == len(table.rows) + 1
-        for line in lines:
-            assert len(re.findall(r"(?<!\\)&", line)) == len(table.columns) - 1
-        bare = re.sub(r"\\[{}\\]", "", text)
-        assert bare.count("{") == bare.count("}")
-        # Every special character of a cell is escaped; the only bare % are those of the layout.
-        assert not re.search(r"(?<!\\)[%#~^]|(?<!\\)_(?!\w*})", body.replace(r"\~{", "").replace(r"\^{", "").replace("$^{", "$"))
-
-
-@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed; the structural check ran")
-def test_latex_tables_compile(tmp_path: Path) -> None:
-    packages = "".join(rf"\usepackage{option}" for option in ("[T1]{fontenc}", "{textcomp}", "{booktabs}", "{graphicx}"))
-    body = "\n".join(render_latex(table) for table in latex_tables())
-    (tmp_path / "t.tex").write_text(rf"\documentclass{{article}}{packages}\begin{{document}}{body}\end{{document}}", encoding="utf-8")
-    done = subprocess.run(
-        ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "t.tex"], cwd=tmp_path, capture_output=True, check=False
-    )
-    assert done.returncode == 0, done.stdout[-2000:]
-
-
 def test_figures_hold_without_colour(report: Report) -> None:
     """Marks of different verdicts and models differ in shape, so that a greyscale print can be read."""
     styles = model_style(["a", "b", "c", "d", "e", "f", "g"])
     assert len({marker for _, marker in styles.values()}) == 7
-    svg = draw(figures_of(report)[0].plot)[0].decode()
+    svg = draw(figures_of(report)[0].plot).svg.decode()
     for verdict in ("better", "worse", "same within margin", "cannot tell", "margin ±3"):
         assert f">{verdict}</text>" in svg
 
 
 def test_svg_has_no_date_and_keeps_text(report: Report) -> None:
     for figure in figures_of(report):
-        svg, png = draw(figure.plot)
+        drawing = draw(figure.plot)
+        svg, png = drawing.svg, drawing.png
         assert b"<dc:date>" not in svg
         assert f">{GENERALIST}".encode() in svg or f"← {GENERALIST}".encode() in svg
         assert png.startswith(b"\x89PNG")

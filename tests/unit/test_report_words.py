@@ -7,7 +7,8 @@ import pytest
 
 from evalsuite.metrics.base import Metric
 from evalsuite.report import answers
-from evalsuite.report.words import Scale, interval, listed, number, p_number, p_phrase, sentence
+from evalsuite.report.sentences import sentence
+from evalsuite.report.words import Scale, interval, listed, number, p_number, p_phrase
 from tests.unit.report_findings import CLINICAL, GENERALIST, TASKS, comparison_row, comparisons, estimates, findings, study
 
 SHARE = Scale(factor=100.0, n_digits=1, unit="%", difference_unit=" points")

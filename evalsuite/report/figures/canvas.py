@@ -22,12 +22,17 @@ MODEL_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "h")
 WIDTH_IN = 4.8
 """Width of every figure in inches: text of 9 points stays legible in one column of a paper and on a phone."""
 
+RIGHT_IN = 0.16
+"""Inches to the right of the axes where nothing stands there."""
+
 DEFAULTS: dict[Any, Any] = {key: value for key, value in mpl.rcParamsDefault.items() if not key.startswith("backend")}
 """Matplotlib's own, so that a matplotlibrc of this machine changes nothing."""
 
 STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "evalsuite",
+    # TrueType instead of Type 3, which many publishers refuse.
+    "pdf.fonttype": 42,
     "text.parse_math": False,
     "font.family": "DejaVu Sans",
     "font.size": 9,
@@ -51,21 +56,27 @@ def model_style(models: Sequence[str]) -> dict[str, tuple[str, int]]:
     return {name: (MODEL_COLORS[at % len(MODEL_COLORS)], at % len(MODEL_MARKERS)) for at, name in enumerate(models)}
 
 
-def new_canvas(*, height: float, left: float, top: float, bottom: float) -> tuple[Canvas, Axes]:
+def new_canvas(*, height: float, left: float, top: float, bottom: float, right: float = RIGHT_IN) -> tuple[Canvas, Axes]:
     """An empty figure (inches) with one pair of axes that shows its lower edge only."""
     canvas = Canvas(figsize=(WIDTH_IN, height))
-    axes = canvas.add_axes((left / WIDTH_IN, bottom / height, (WIDTH_IN - left - 0.16) / WIDTH_IN, (height - top - bottom) / height))
+    return canvas, new_axes(canvas, left=left, right=right, top=top, bottom=bottom)
+
+
+def new_axes(canvas: Canvas, *, left: float, right: float, top: float, bottom: float) -> Axes:
+    """Axes that show their lower edge only, so many inches from the edges of a figure."""
+    height = canvas.get_figheight()
+    axes = canvas.add_axes((left / WIDTH_IN, bottom / height, (WIDTH_IN - left - right) / WIDTH_IN, (height - top - bottom) / height))
     axes.set_yticks([])
     for side in ("left", "right", "top"):
         axes.spines[side].set_visible(False)
     axes.tick_params(axis="x", length=3, width=0.7)
     axes.locator_params(axis="x", nbins=6)
-    return canvas, axes
+    return axes
 
 
-def row_label(axes: Axes, at: float, text: str, *, left: float, color: str, size: float = 9) -> None:
+def row_label(axes: Axes, at: float, text: str, *, left: float, color: str, size: float = 9, right: float = RIGHT_IN) -> None:
     """Write a label to the left of the axes, beside the row at `at`."""
-    width = WIDTH_IN - left - 0.16
+    width = WIDTH_IN - left - right
     axes.text(
         -(left - 0.06) / width,
         at,
@@ -79,17 +90,21 @@ def row_label(axes: Axes, at: float, text: str, *, left: float, color: str, size
     )
 
 
-def short(name: str) -> str:
+def short(name: str, most: int = 26) -> str:
     """A name as it fits beside a row, both ends kept since names of a series differ at the end; the whole name stands in the table."""
-    return name if len(name) <= 26 else f"{name[:13]}…{name[-12:]}"
+    return name if len(name) <= most else f"{name[: most // 2]}…{name[-(most // 2 - 1) :]}"
 
 
 def label_width(labels: Sequence[str]) -> float:
     """Inches that the widest label needs at 9 points, with a gap, at most half of the figure."""
+    return min(text_width(labels, size=9, empty=1.0) * 0.97 + 0.2, WIDTH_IN * 0.5)
+
+
+def text_width(texts: Sequence[str], *, size: float, empty: float = 0.0) -> float:
+    """Inches of the widest text at a size in points; `empty` where there is none."""
     canvas = Canvas(figsize=(WIDTH_IN, 1), dpi=100)
     renderer: Any = FigureCanvasAgg(canvas).get_renderer()
-    widths = [canvas.text(0, 0, label, fontsize=9).get_window_extent(renderer).width / 100 for label in labels]
-    return min(max(widths, default=1.0) * 0.97 + 0.2, WIDTH_IN * 0.5)
+    return max((canvas.text(0, 0, text, fontsize=size).get_window_extent(renderer).width / 100 for text in texts), default=empty)
 
 
 def limits(values: Sequence[float | None], *, around: Sequence[float] = ()) -> tuple[float, float]:

@@ -1,0 +1,182 @@
+"""The verdicts as one table: at the end of a run, and as the table that people paste into model cards."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from evalsuite.report.blocks import Cell, Column, Table, data_of_rows
+from evalsuite.report.findings import Findings, data_of, main_rows, pairs_of, primary_strategy, records
+from evalsuite.report.markdown import escape_markdown, render_table
+from evalsuite.report.sentences import why_not_established
+from evalsuite.report.words import VERDICT_NAMES, Scale, counted, interval, number, p_number, scale_of, share
+
+Row = Mapping[str, Any]
+CORRECTED = {"holm": "Holm", "benjamini_hochberg": "Benjamini-Hochberg"}
+ALL_TASKS = "all tasks"
+SHARES = Scale(factor=100.0, n_digits=1, unit="%", difference_unit=" points")
+"""The mean over tasks is taken over right-or-wrong answers only."""
+
+
+def verdict_table(findings: Findings) -> Table:
+    """Every comparison of the primary cell, and below each pair's the mean over its tasks; verdicts are read from the first model's side.
+
+    Args:
+        findings: comparisons, and the pooled frame where there is one.
+    """
+    rows = main_rows(findings, findings.comparisons)
+    pairs = pairs_of(rows)
+    pooled = records(findings.analyses.pooled)
+    compared = records(rows)
+    several = len({row["metric"] for row in compared}) > 1
+    heads = (pairs[0][0], pairs[0][1]) if len(pairs) == 1 else ("First", "Second")
+    shown = []
+    for pair in pairs:
+        own = [row for row in compared if (row["model_a"], row["model_b"]) == pair]
+        lead = (Cell(text=f"{pair[0]} − {pair[1]}"),) if len(pairs) > 1 else ()
+        shown += [(*lead, *_cells(findings, row, several=several)) for row in own]
+        over = [row for row in pooled if (row["model_a"], row["model_b"], row["scope"]) == (*pair, "all")]
+        shown += [(*lead, *_pooled_cells(row, several=several)) for row in over if len(own) > 1]
+    columns = (
+        *((Column(label="Pair"),) if len(pairs) > 1 else ()),
+        Column(label="Task"),
+        *((Column(label="Metric"),) if several else ()),
+        *(
+            Column(label=label, kind="number")
+            for label in (*heads, "Difference", f"{share(1 - findings.study.analysis.alpha)} interval", _p_head(findings, compared), "n")
+        ),
+        Column(label="Verdict"),
+    )
+    return Table(name="verdicts", title="Verdicts", columns=columns, rows=tuple(shown), data=data_of(rows), note=_note(compared))
+
+
+def model_card(findings: Findings) -> str:
+    """The verdict table with what a reader of a model card must know, as GitHub-flavoured Markdown; names are escaped.
+
+    Args:
+        findings: as for `verdict_table`.
+    """
+    study, analysis = findings.study, findings.study.analysis
+    entry = next(entry for entry in study.strategies if entry.label == primary_strategy(study))
+    options = ", ".join(f"{key} {value}" for key, value in sorted(entry.options.items()))
+    decoding = "greedy" if study.decoding.temperature == 0 else f"temperature {study.decoding.temperature:g}"
+    correction = CORRECTED.get(analysis.correction)
+    unread = "counts as wrong" if analysis.missing == "incorrect" else "is left out"
+    corrected = f"corrected after {correction}" if correction else "not corrected"
+    asked = f"Strategy {entry.label}{f' ({options})' if options else ''}, perturbation {analysis.primary.perturbation}, {decoding}"
+    said = [
+        f"Paired comparison by evalsuite, study {study.study}: {study.question}",
+        f"{asked}, {counted(study.replicates, 'answer')} per question; an answer that cannot be read {unread}.",
+        "Differences are first minus second on the same questions, in points where the metric is a share.",
+        f"p by sign flips over groups of linked questions, {corrected}. Margin ±{number(analysis.margin, SHARES)} points.",
+    ]
+    if findings.manifest.get("analysis_changes"):
+        said.append("The analysis was changed after it was first stated: exploratory.")
+    lines = [escape_markdown(line) for line in said]
+    models = [f"- {escape_markdown(name)}: {escape_markdown(_source(info))}" for name, info in findings.models.items()]
+    digest = str(findings.manifest.get("analysis_hash") or "")[:12]
+    return "\n\n".join([lines[0], render_table(verdict_table(findings)), *lines[1:], "\n".join(models), f"Analysis `{digest}`."]) + "\n"
+
+
+def _source(info: Mapping[str, Any]) -> str:
+    where = info.get("repo") or info.get("path") or "unnamed"
+    return f"{where}, revision {info.get('revision') or 'not pinned'}, weights {str(info.get('fingerprint') or '')[:12]}"
+
+
+def _cells(findings: Findings, row: Row, *, several: bool) -> tuple[Cell, ...]:
+    scale = scale_of(findings, row["metric"])
+    metric = (Cell(text=row["metric"]),) if several else ()
+    return (Cell(text=row["task"]), *metric, *_numbers(row, scale, row["n_samples"]), _verdict(row, why_not_established(findings, row)))
+
+
+def _pooled_cells(row: Row, *, several: bool) -> tuple[Cell, ...]:
+    n = None if row["n_questions"] is None else round(row["n_questions"])
+    metric = (Cell(text="right answers"),) if several else ()
+    return (Cell(text=ALL_TASKS), *metric, *_numbers(row, SHARES, n), _verdict(row, str(row["status_note"] or "")))
+
+
+def _numbers(row: Row, scale: Scale, n: int | None) -> tuple[Cell, ...]:
+    p = row["p_adjusted"] if row["p_adjusted"] is not None else row["p_value"]
+    texts = (
+        number(row["mean_a"], scale),
+        number(row["mean_b"], scale),
+        number(row["difference"], scale, signed=True),
+        interval(row["ci_low"], row["ci_high"], scale),
+        p_number(p),
+        "–" if n is None else f"{n:,}",
+    )
+    return tuple(Cell(text=text) for text in texts)
+
+
+def _verdict(row: Row, reason: str) -> Cell:
+    if row["verdict"] == "not_established":
+        return Cell(text=f"not established: {reason}" if reason else "not established", alert=True)
+    within = row["within_margin"] and row["verdict"] in ("a_better", "b_better")
+    exploratory = "" if row["role"] == "primary" else " (exploratory)"
+    return Cell(text=VERDICT_NAMES[row["verdict"]] + (", within margin" if within else "") + exploratory)
+
+
+def _p_head(findings: Findings, rows: Sequence[Row]) -> str:
+    name = CORRECTED.get(findings.study.analysis.correction)
+    return f"p ({name})" if name and any(row["role"] == "primary" for row in rows) else "p, not corrected"
+
+
+def _note(rows: Sequence[Row]) -> str:
+    missing = {}
+    for row in rows:
+        for side in "ab":
+            if row[f"n_{side}_missing"]:
+                missing[row[f"model_{side}"], row["task"]] = int(row[f"n_{side}_missing"])
+    return "" if not missing else "Missing answers: " + "; ".join(f"{model} on {task} {n:,}" for (model, task), n in missing.items()) + "."
+
+
+def rescored_table(findings: Findings, before: pd.DataFrame) -> Table | None:
+    """What a re-scoring changed in the comparisons of the primary cell: a row per number that reads otherwise now; None if none does.
+
+    Args:
+        findings: what is found now.
+        before: rows of the primary cell as it was stated then, columns of comparisons.csv.
+    """
+    named = {(row["model_a"], row["model_b"], row["task"]): row for row in records(before)}
+    shown, data = [], []
+    for row in records(main_rows(findings, findings.comparisons)):
+        key = (row["model_a"], row["model_b"], row["task"])
+        was = named.get(key)
+        if was is None:
+            continue
+        old, new = _said(findings, was), _said(findings, row)
+        changed = [what for what in new if old[what] != new[what]]
+        shown += [
+            (Cell(text=f"{key[0]} − {key[1]}"), Cell(text=key[2]), Cell(text=what), Cell(text=old[what]), Cell(text=new[what]))
+            for what in changed
+        ]
+        data += [(*key, what, old[what], new[what]) for what in changed]
+    if not shown:
+        return None
+    heads = ("Pair", "Task", "What", "Before", "Now")
+    columns = ("model_a", "model_b", "task", "what", "before", "now")
+    return Table(
+        name="rescored", title="What changed", columns=tuple(Column(label=head) for head in heads), rows=tuple(shown),
+        data=data_of_rows(columns, data),
+    )  # fmt: skip
+
+
+def _said(findings: Findings, row: Row) -> dict[str, str]:
+    """A comparison as it is shown, by what it says."""
+    scale = scale_of(findings, row["metric"])
+    mean_a, mean_b, difference, between, p, n = (cell.text for cell in _numbers(row, scale, row["n_samples"]))
+    return {
+        "metric": row["metric"],
+        "first": mean_a,
+        "second": mean_b,
+        "difference": difference,
+        "level": share(row["ci_level"]),
+        "interval": between,
+        "p": p,
+        "n": n,
+        "margin": number(row["margin"], scale),
+        "role": row["role"],
+        "verdict": _verdict(row, "").text.removesuffix(" (exploratory)"),
+    }
