@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import math
-import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from importlib.metadata import version
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,23 +12,26 @@ import orjson
 import pandas as pd
 import pyarrow.parquet as pq
 
-from evalsuite.cards import Task, metrics_of
-from evalsuite.foreign import Foreign, Group
-from evalsuite.outputs import OutDir
-from evalsuite.plan import Plan
+from evalsuite import strategies
+from evalsuite.cards import metrics_of
+from evalsuite.environment import environment_of
+from evalsuite.outputs import OutDir, write_text
+from evalsuite.own_aggregates import own_aggregates
+from evalsuite.plan import Plan, Refused
+from evalsuite.plugins import load_specs
 from evalsuite.prompts import pair_difference
-from evalsuite.report import Findings, build, write_report
+from evalsuite.published.reproduce import measured_of, papers_of
+from evalsuite.report import Findings, Table, build, model_card, verdict_table, write_report
+from evalsuite.report.explorer_tables import ANSWER_KEY, ExplorerData, explorer_data
 from evalsuite.stats.analyses import Analyses, Labels, analyse
-from evalsuite.stats.compare import AnalysisDesign, compare_frames
+from evalsuite.stats.compare import compare_frames
+from evalsuite.stats.design import AnalysisDesign
 from evalsuite.stats.tables import estimate_frame
-from evalsuite.store import Store, engine_notes
+from evalsuite.store import Store
 from evalsuite.types import Prompt, Tell
 
 if TYPE_CHECKING:
     from evalsuite.metrics.base import Metric
-
-LIBRARIES = ("torch", "transformers", "tokenizers", "datasets", "numpy", "scipy", "pandas", "pyarrow", "rouge-score")
-"""Libraries whose version can change a number."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,13 +52,25 @@ class Conclusion:
     """What was changed in the analysis after it was stated."""
     environment: Mapping[str, Any]
     """Hardware, versions, weights and data, for manifest and report."""
-    lines: tuple[str, ...]
-    """Verdicts for a terminal."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Concluded:
+    """What was found, and what is said of it on a terminal."""
+
+    found: Conclusion
+    """The numbers."""
+    findings: Findings
+    """What the report was made from."""
+    verdicts: Table
+    """The comparisons of the primary cell."""
+    remarks: tuple[str, ...]
+    """What must be known before the table is read: a changed analysis, or nothing to compare."""
 
 
 def conclude(
     plan: Plan, out: OutDir, store: Store, changes: Sequence[Mapping[str, Any]], tell: Tell, versions: Mapping[str, str] | None = None
-) -> Conclusion:
+) -> Concluded:
     """Estimate, compare and report what scores.parquet holds; writes comparisons.csv and the report.
 
     Args:
@@ -77,7 +88,7 @@ def conclude(
     comparisons.to_csv(out.comparisons, index=False, lineterminator="\n")
     level = 1 - design.alpha
     estimates = estimate_frame(scores, metrics, missing=design.missing, exclude=design.exclude, level=level)
-    estimates["role"] = [_role(design, *row) for row in estimates[["task", "metric", "strategy", "perturbation"]].itertuples(index=False)]
+    estimates["role"] = [design.role_of(*row) for row in estimates[["task", "metric", "strategy", "perturbation"]].itertuples(index=False)]
     conclusion = Conclusion(
         scores=scores,
         estimates=estimates,
@@ -86,62 +97,22 @@ def conclude(
         counts=counts_by_status(scores, {name: task.metric for name, task in plan.tasks.items()}),
         changes=changes,
         environment=environment_of(plan, store, versions),
-        lines=verdict_lines(plan, comparisons, changes),
     )
-    write_report(build(findings_of(plan, out, conclusion, metrics)), out.folder, tell)
+    findings = replace(findings_of(plan, out, conclusion, metrics), explorer=explorer_of(plan, out, scores, design))
+    write_report(build(findings), out.folder, tell)
+    write_text(out.model_card, model_card(findings))
     own = own_aggregates(plan, scores)
     if len(own):
         own.to_csv(out.own_aggregates, index=False, lineterminator="\n")
-    return conclusion
+    return Concluded(found=conclusion, findings=findings, verdicts=verdict_table(findings), remarks=remarks_on(comparisons, changes))
 
 
-def own_aggregates(plan: Plan, scores: pd.DataFrame) -> pd.DataFrame:
-    """What the frameworks of foreign tasks would print: their own aggregation over the answers that there are.
-
-    Statistics never use it: an aggregate such as the correlation of a whole set has no value of one sample. Answers that are missing
-    (`n_missing`) are left out, as they are where the framework itself would have failed.
-    """
-    rows: list[dict[str, Any]] = []
-    cells = ["model", "task", "strategy", "perturbation", "replicate", "metric"]
-    own = scores[scores["task"].isin([name for name, task in plan.tasks.items() if task.task.foreign])]
-    sizes = dict(own.groupby(cells).size().items())
-    for values, part in own[own["item"].notna()].groupby(cells, sort=False):
-        cell: dict[str, Any] = dict(zip(cells, values, strict=True))
-        foreign = plan.tasks[cell["task"]].task.foreign
-        if foreign is not None:
-            n_all = sizes[values]
-            value = _aggregated(foreign, cell["metric"], [json.loads(item) for item in part["item"]])
-            rows.append({**cell, "value": value, "n_samples": len(part), "n_missing": n_all - len(part)})
-    groups = {group.name: group for task in plan.tasks.values() if task.task.foreign for group in task.task.foreign.groups}
-    for group in groups.values():
-        rows.extend(_group_rows(group, rows))
-    return pd.DataFrame(rows, columns=[*cells, "value", "n_samples", "n_missing"])
-
-
-def _aggregated(foreign: Foreign, metric: str, items: Sequence[Any]) -> float:
-    """The task's own aggregation; NaN where its code raises on what there is."""
-    try:
-        return foreign.aggregate(metric, items)
-    except Exception:  # noqa: BLE001 - anybody's code, over answers that its author did not expect; the statistics do not depend on it
-        return math.nan
-
-
-def _group_rows(group: Group, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """A group's own means over its tasks, weighted by samples or not, as its configuration says."""
-    parts: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
-    for row in rows:
-        if row["task"] in group.tasks and row["metric"] in group.metrics:
-            key = (row["model"], row["strategy"], row["perturbation"], row["replicate"], row["metric"])
-            parts.setdefault(key, []).append(row)
-    made = []
-    for members in parts.values():
-        weights = [row["n_samples"] if group.metrics[row["metric"]] else 1 for row in members]
-        value = sum(weight * row["value"] for weight, row in zip(weights, members, strict=True)) / sum(weights)
-        if {row["task"] for row in members} != set(group.tasks) or any(row["n_missing"] for row in members):
-            value = math.nan  # the mean of a part is not the group's
-        counts = {key: sum(row[key] for row in members) for key in ("n_samples", "n_missing")}
-        made.append({**members[0], "task": group.name, "value": value, **counts})
-    return made
+def explorer_of(plan: Plan, out: OutDir, scores: pd.DataFrame, design: AnalysisDesign) -> ExplorerData | None:
+    """Every compared answer beside the prompt that it was given to."""
+    sent = pq.read_table(out.plan, columns=[*ANSWER_KEY, "prompt"], read_dictionary=["prompt"]).to_pandas()
+    shown = {cell: [each.sample if isinstance(each, Refused) else each for each in variants] for cell, variants in plan.variants.items()}
+    restricted = [name for name, task in plan.tasks.items() if task.task.card.restricted]
+    return explorer_data(scores, sent, shown, design, restricted, plan.study.models)
 
 
 def design_of(plan: Plan, metrics: Mapping[str, Metric], *, exploratory: bool) -> AnalysisDesign:
@@ -162,13 +133,21 @@ def design_of(plan: Plan, metrics: Mapping[str, Metric], *, exploratory: bool) -
         seed=plan.study.seed,
         exclude=plan.study.exclude,
         n_family=plan.n_family,
+        n_pairs=len(plan.statement["pairs"]),
+        not_run={name: metric for name, metric in plan.statement["metrics"].items() if name not in plan.tasks},
+        secondary=analysis.secondary,
+        n_secondary=plan.n_secondary,
+        pooling=analysis.pooling,
+        pooled_tasks=analysis.pooled_tasks,
+        mixed_model=analysis.mixed_model,
         tags={name: {s.id: s.tags for s in task.samples if s.tags} for name, task in plan.tasks.items()},
         exploratory=exploratory,
     )
 
 
 def labels_of(plan: Plan) -> Labels:
-    """Languages, families and models of a plan."""
+    """Languages, families, models and strategies of a plan."""
+    specs = load_specs(strategies)
     cards = {name: task.task.card for name, task in plan.tasks.items()}
     return Labels(
         languages={name: card.language for name, card in cards.items()},
@@ -180,70 +159,18 @@ def labels_of(plan: Plan) -> Labels:
             }
             for name, model in plan.models.items()
         },
+        # Options that are left out have their defaults here, so that strategies can be compared by them.
+        strategies={
+            entry.label: (entry.name, specs[entry.name].options.model_validate(entry.options).model_dump(mode="json"))
+            for entry in plan.study.strategies
+        },
     )
-
-
-def _role(design: AnalysisDesign, task: str, metric: str, strategy: str, perturbation: str) -> str:
-    primary = (
-        not design.exploratory
-        and design.primary_metric.get(task) == metric
-        and (strategy, perturbation) == (design.primary_strategy, design.primary_perturbation)
-    )
-    return "primary" if primary else "exploratory"
 
 
 def counts_by_status(scores: pd.DataFrame, metrics: Mapping[str, str]) -> dict[str, int]:
     """Answers by status, each answer once: by the metric that its task is compared on."""
     own = scores[scores["metric"] == scores["task"].map(metrics)]
     return {str(status): int(n) for status, n in own["status"].value_counts().sort_index().items()}
-
-
-def _versions(plan: Plan) -> dict[str, str]:
-    own = ("lm_eval",) if any(task.task.foreign for task in plan.tasks.values()) else ()
-    return {"python": platform.python_version(), **{name: version(name) for name in (*LIBRARIES, *own)}}
-
-
-def environment_of(plan: Plan, store: Store, versions: Mapping[str, str] | None) -> dict[str, Any]:
-    """On what the answers were computed and from what; the same whoever asks, as long as the store is the same."""
-    return {
-        "versions": dict(sorted((versions or _versions(plan)).items())),
-        "engines": {name: engine_notes(store.folder, model.identity) for name, model in plan.models.items()},
-        "weights": {
-            name: {
-                "fingerprint": model.checkpoint.fingerprint,
-                "repo": model.checkpoint.repo,
-                "revision": model.checkpoint.revision,
-                "pinned": model.checkpoint.pinned,
-                "engine": model.settings.name,
-                "dtype": model.settings.dtype,
-                "quantisation": model.settings.quantisation,
-            }
-            for name, model in plan.models.items()
-        },
-        "data": {
-            name: {
-                "split": task.split,
-                "fingerprint": task.data.fingerprint,
-                "n_read": len(task.data.samples),
-                "n_samples": len(task.samples),
-                "n_left_out_by_card": len(task.data.excluded),
-                "revision": task.task.card.revision,
-                **_own_metrics(task.task),
-            }
-            for name, task in plan.tasks.items()
-        },
-    }
-
-
-def _own_metrics(task: Task) -> dict[str, Any]:
-    """What statistics must know of a task's own metrics, for those who read the scores without it; bounds are null where there are none."""
-    if not task.metrics:
-        return {}
-    described = {}
-    for name, metric in sorted(task.metrics.items()):
-        low, high = (bound if math.isfinite(bound) else None for bound in sorted((metric.worst, metric.best)))
-        described[name] = {"higher_is_better": metric.higher_is_better, "low": low, "high": high, "binary": metric.binary}
-    return {"own_metrics": described, **({"own_configuration": task.foreign.configuration} if task.foreign else {})}
 
 
 def findings_of(plan: Plan, out: OutDir, conclusion: Conclusion, metrics: Mapping[str, Metric]) -> Findings:
@@ -268,6 +195,8 @@ def findings_of(plan: Plan, out: OutDir, conclusion: Conclusion, metrics: Mappin
             "n_family": plan.n_family,
         },
         excluded={name: task.excluded for name, task in plan.tasks.items() if task.excluded},
+        papers=papers_of(plan),
+        measured=measured_of(plan),
     )
 
 
@@ -361,35 +290,8 @@ def prompt_differences(plan: Plan, prompts: Mapping[tuple[str, str], Mapping[str
     return differences
 
 
-def verdict_lines(plan: Plan, comparisons: pd.DataFrame, changes: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
-    """The comparisons of the primary cell as lines for a terminal, with what is missing on either side."""
+def remarks_on(comparisons: pd.DataFrame, changes: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """What must be known before the verdicts are read."""
     head = "analysis changed since it was stated, so everything is exploratory: "
     lines = [f"{head}{change['key']}: {change['old']} -> {change['new']}" for change in changes]
-    metrics = {name: task.metric for name, task in plan.tasks.items()}
-    in_cell = (
-        (comparisons["strategy"] == plan.primary_strategy)
-        & (comparisons["perturbation"] == plan.study.analysis.primary.perturbation)
-        & (comparisons["metric"] == comparisons["task"].map(metrics))
-        & (comparisons["subset"] == "all")
-    )
-    if not in_cell.any():
-        return (*lines, "no pair of models, so nothing was compared")
-    compared = {name: metrics_of(task.task)[task.metric] for name, task in plan.tasks.items()}
-    rows = comparisons[in_cell].to_dict("records")
-    return (*lines, *(_verdict_line(row, {compared[row["task"]].worst, compared[row["task"]].best} == {0.0, 1.0}) for row in rows))
-
-
-def _verdict_line(row: Mapping[Any, Any], share: bool) -> str:
-    """One comparison; `share`: the metric runs between 0 and 1."""
-    name = f"{row['model_a']} - {row['model_b']}, {row['task']}, {row['metric']}"
-    notes = [str(row["status_note"])] if row["status_note"] else []
-    notes += [
-        f"{row[key]} answers of {row[f'model_{side}']} missing" for side, key in (("a", "n_a_missing"), ("b", "n_b_missing")) if row[key]
-    ]
-    noted = f" ({'; '.join(notes)})" if notes else ""
-    if row["difference"] != row["difference"]:
-        return f"{name}: {row['verdict']}{noted}"
-    factor, unit, digits = (100, " points", 1) if share else (1, "", 3)
-    low, high = (f"{factor * row[key]:+.{digits}f}" for key in ("ci_low", "ci_high"))
-    interval = f"{100 * row['ci_level']:g}% interval {low} to {high}"
-    return f"{name}: {factor * row['difference']:+.{digits}f}{unit}, {interval}, n = {row['n_samples']}: {row['verdict']}{noted}"
+    return (*lines, *(() if len(comparisons) else ("no pair of models, so nothing was compared",)))

@@ -74,9 +74,12 @@ SCORES_SCHEMA = pa.schema(
         ("output", pa.string()),
         ("tags", TEXTS),
         ("item", pa.string()),
+        ("shown_targets", pa.string()),
     ]
 )
-"""Columns of scores.parquet: those of DESIGN 5 in its order, then ours. `item`: what a foreign task's own aggregation takes, as JSON."""
+"""Columns of scores.parquet: those of DESIGN 5 in its order, then ours. `item`: what a foreign task's own aggregation takes, as JSON.
+
+`p_choices` stand in shown order, as `shown_position` and `shown_targets` count; `target` and `answer_index` in original order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +135,11 @@ class OutDir:
     def preparations(self) -> Path:
         """Request keys of what spans samples."""
         return self.folder / "preparations.json"
+
+    @property
+    def model_card(self) -> Path:
+        """The verdicts as Markdown, in the form that model cards take."""
+        return self.folder / "model_card.md"
 
     @property
     def report(self) -> Path:

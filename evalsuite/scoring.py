@@ -70,6 +70,7 @@ def _base_row(plan: Plan, cell: Cell, sample: Sample, answer: Answer) -> dict[st
         "p_choices": None if answer.p_choices is None else list(answer.p_choices),
         "label_mass": answer.label_mass,
         "target": target_text(sample, card.restricted),
+        "shown_targets": ",".join(str(position) for position in sorted(sample.targets)) if sample.choices else None,
         "finish_reason": answer.finish_reason,
         "n_calls": answer.n_calls,
         "n_votes_missing": answer.n_votes_missing,

@@ -1,4 +1,4 @@
-"""Benchmarks beside peers, both sides in turn on this machine; prints a table and writes reports/bench.json.
+"""Benchmarks beside peers, both sides in turn on this machine, and promises held; prints a table and writes reports/bench.json.
 
 python scripts/bench.py                      all cases, five repeats
 python scripts/bench.py --quick              three repeats
@@ -20,9 +20,10 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "scripts"), str(ROOT)]
 
+from benchmarks.claims import Claim  # noqa: E402
 from benchmarks.sides import Measurement  # noqa: E402
 
-MODULES = ("vllm_scoring",)
+MODULES = ("vllm_scoring", "statistics_speed", "coverage")
 """Modules of scripts/benchmarks, in the order in which they run."""
 
 
@@ -33,20 +34,20 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=ROOT / "reports" / "bench.json")
     chosen = parser.parse_args()
     rows: list[dict[str, Any]] = []
-    print(f"{'case':<26} {'ours':>8} {'peer':>8} {'ratio (min to max)':>22} {'target':>7} {'holds':>6} {'with load':>10}", flush=True)
+    print(f"{'case':<44} {'ours':>8} {'peer':>8} {'ratio (min to max)':>22} {'target':>7} {'holds':>6} {'with load':>10}", flush=True)
     for name in [chosen.only] if chosen.only else MODULES:
         module = importlib.import_module(f"benchmarks.{name}")
         if module.needs:
             print(f"{name}: left out, needs {', '.join(module.needs)}", file=sys.stderr)
             continue
         for measurement in module.measure(3 if chosen.quick else 5):
-            row = row_of(measurement)
+            row = measurement.row() if isinstance(measurement, Claim) else row_of(measurement)
             rows.append(row)
-            print(line_of(row), flush=True)
+            print(line_of_claim(row) if isinstance(measurement, Claim) else line_of(row), flush=True)
     chosen.out.parent.mkdir(parents=True, exist_ok=True)
     chosen.out.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
     print(chosen.out)
-    return 0 if all(row["equal"] for row in rows) else 1
+    return 0 if all(row.get("equal", True) for row in rows) else 1
 
 
 def row_of(measured: Measurement) -> dict[str, Any]:
@@ -82,7 +83,14 @@ def line_of(row: dict[str, Any]) -> str:
     spread = f"{row['ratio']:.2f} ({row['ratio_min']:.2f} to {row['ratio_max']:.2f})"
     holds = "yes" if row["holds"] else "no" if row["equal"] else "unequal"
     times = f"{row['ours']:>7.2f}s {row['peer']:>7.2f}s"
-    return f"{row['case']:<26} {times} {spread:>22} {row['target']:>6.1f}x {holds:>6} {row['ratio_with_load']:>9.2f}x"
+    return f"{row['case']:<44} {times} {spread:>22} {row['target']:>6.1f}x {holds:>6} {row['ratio_with_load']:>9.2f}x"
+
+
+def line_of_claim(row: dict[str, Any]) -> str:
+    """A row of the table whose target is a fixed number, with its unit."""
+    peer = "" if row["peer"] is None else f"{row['peer']:.3f}"
+    target = f"{'<=' if row['at_most'] else '>='} {row['target']:g}"
+    return f"{row['case']:<44} {row['ours']:>8.3f} {peer:>8} {target:>22} {row['unit']:>7} {'yes' if row['holds'] else 'no':>6}"
 
 
 if __name__ == "__main__":

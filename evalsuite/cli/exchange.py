@@ -79,9 +79,36 @@ def _share(low: float, high: float) -> Callable[[click.Context, click.Parameter,
     return check
 
 
+def _compare_published(name: str, out: Path | None) -> None:
+    from evalsuite.cli.tables import print_table
+    from evalsuite.models import load_registry
+    from evalsuite.published import load_paper, read_papers
+    from evalsuite.published.differences import differences, values
+    from evalsuite.report import published_differences as report
+
+    registry = load_registry()
+    if name == "list":
+        print_table(report.listing(read_papers(), registry))
+        return
+    paper = load_paper(name)
+    folder = out or Path("reports") / f"published_{name}"
+    files = report.write_published(paper, registry, folder)
+    frame = differences(paper, registry)
+    show(report.said(paper, registry, frame))
+    table = report.glance_table(paper, frame)
+    if table is None and paper.records:
+        table = report.printed_table(values(paper))
+    if table is not None:
+        print_table(table)
+        click.echo()
+    show([report.cannot_be_known(frame), *(f"Known fault: {line}" for line in report.fault_lines(paper))])
+    show([str(path) for path in files if path.name == "report.html"])
+
+
 @main.command()
-@click.argument("a", type=click.Path(path_type=Path))
-@click.argument("b", type=click.Path(path_type=Path))
+@click.argument("a", type=click.Path(path_type=Path), required=False)
+@click.argument("b", type=click.Path(path_type=Path), required=False)
+@click.option("--published", metavar="PAPER", help="Instead of A and B: what a paper prints, e.g. 2404.04067 or 2404.04067v3; `list`: all.")
 @click.option("--a-model", metavar="NAME", help="Model of A, where it holds several.")
 @click.option("--b-model", metavar="NAME", help="Model of B, where it holds several.")
 @click.option("--a-strategy", metavar="ID", help="Compare this strategy of A with --b-strategy of B.")
@@ -94,10 +121,21 @@ def _share(low: float, high: float) -> Callable[[click.Context, click.Parameter,
 @click.option("--common", is_flag=True, help="Compare the samples that both have, where they are not the same.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), help="Also write comparisons.csv and a report there.")
-def compare(a: Path, b: Path, out: Path | None, **chosen: Any) -> None:
-    """Two sets of scores side by side: out directories or imports, paired by what was asked."""
+def compare(a: Path | None, b: Path | None, published: str | None, out: Path | None, **chosen: Any) -> None:
+    """Two sets of scores side by side, paired by what was asked; or the differences that a paper prints.
+
+    A and B are out directories or imports. With --published there is no A and B, no model is needed, and the report goes to
+    reports/published_<paper>.
+    """
     from evalsuite.interop.pairing import PairingDesign, compare_sets, side_by_side_lines
 
+    if published is not None:
+        if a is not None:
+            raise UserError(Fault(file="command line", key="--published", value=published, allowed="takes no A and B beside it"))
+        _compare_published(published, out)
+        return
+    if a is None or b is None:
+        raise UserError(Fault(file="command line", key="A B", value="", allowed="two folders of scores, or --published PAPER"))
     result = compare_sets(a, b, PairingDesign(**chosen))
     show(side_by_side_lines(result))
     if out is not None:

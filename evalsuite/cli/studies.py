@@ -24,6 +24,7 @@ from evalsuite.cli.base import (
 
 if TYPE_CHECKING:
     from evalsuite.plan import Selection
+    from evalsuite.results import Result
 
 
 def _selection(
@@ -38,6 +39,31 @@ def _selection(
     return Selection(models=models, tasks=tasks, limit=limit, engine=engine, shard=shard)
 
 
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of lines and a table.")
+
+
+def _show_result(result: Result, as_json: bool) -> None:
+    """What a finished study says: notes, what a re-scoring changed, the verdicts, and where the report lies."""
+    if as_json:
+        import json
+
+        from evalsuite import results
+
+        click.echo(json.dumps(results.as_json(result), ensure_ascii=False))
+        return
+    from evalsuite.cli.tables import print_table
+
+    show(result.notes)
+    if result.rescored is not None:
+        print_table(result.rescored)
+        click.echo()
+    if result.verdicts is not None:
+        print_table(result.verdicts)
+        click.echo()
+    if result.report is not None:
+        click.echo(str(result.report))
+
+
 @main.command()
 @study_file
 @only_models
@@ -47,6 +73,7 @@ def _selection(
 @store_option
 @out_option
 @shard_option
+@json_option
 def run(
     study: Path,
     models: tuple[str, ...] | None,
@@ -56,6 +83,7 @@ def run(
     store: Path,
     out: Path | None,
     shard: tuple[int, int] | None,
+    as_json: bool,
 ) -> None:
     """Run STUDY: ask what the store does not hold, then score, compare and report."""
     from evalsuite.progress import shown
@@ -64,7 +92,7 @@ def run(
     chosen = _selection(models, tasks, limit, engine, shard)
     with shown() as screen:
         result = run_study(study, chosen, store=store, out=out, watch=screen.watch, tell=screen.tell)
-    show(result.summary)
+    _show_result(result, as_json)
     if result.n_failed:
         click.echo(f"{result.n_failed} scores failed; run the same command again to repair them", err=True)
         sys.exit(SOME_FAILED)
@@ -138,13 +166,14 @@ def fetch(study: Path, models: tuple[str, ...] | None, tasks: tuple[str, ...] | 
 @main.command()
 @click.argument("out_dir", type=click.Path(path_type=Path))
 @store_option
-def report(out_dir: Path, store: Path) -> None:
+@json_option
+def report(out_dir: Path, store: Path, as_json: bool) -> None:
     """Scores, statistics and report again from OUT_DIR and the store, without a model."""
     from evalsuite.progress import shown
-    from evalsuite.study import report_study
+    from evalsuite.rescoring import report_study
 
     with shown() as screen:
         result = report_study(out_dir, store=store, tell=screen.tell)
-    show(result.summary)
+    _show_result(result, as_json)
     if result.n_failed:
         sys.exit(SOME_FAILED)

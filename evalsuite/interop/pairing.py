@@ -11,8 +11,10 @@ import pandas as pd
 from evalsuite.errors import Fault, UserError, nearest
 from evalsuite.interop.score_sets import ScoreSet, metric_record, open_scores
 from evalsuite.metrics.base import Metric
-from evalsuite.stats.compare import AnalysisDesign, Planned, adjudicate, as_frame, compare_pair
+from evalsuite.stats.compare import Planned, as_frame, compare_pair
+from evalsuite.stats.design import AnalysisDesign
 from evalsuite.stats.tables import UNIT, Condition, Missing, class_counts, split_conditions
+from evalsuite.stats.verdicts import adjudicate
 
 KEY = ["content_hash", "replicate", "occurrence"]
 """What two answers to the same question share: its content, the draw, and its number among equal questions."""

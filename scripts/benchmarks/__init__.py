@@ -1,1 +1,1 @@
-"""Benchmarks beside peers. Each module that `bench.py` names has `measure(n_repeats) -> Iterator[Measurement]`."""
+"""Benchmarks. Each module that `bench.py` names has `needs`, and `measure(n_repeats)` that yields a `Measurement` or a `Claim` per case."""

@@ -1,0 +1,38 @@
+"""Tables on a terminal. Names come from people's files and models' makers: they are shown as text, never read as markup."""
+
+from __future__ import annotations
+
+import sys
+
+from evalsuite.report.blocks import CONTROLS, Table
+
+PLAIN_WIDTH = 160
+"""Characters of a line where there is no terminal to ask."""
+
+
+def print_table(table: Table) -> None:
+    """Print a table to standard output, as wide as the terminal is; colours only on a terminal, and only where a reader must look."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table as Drawn
+    from rich.text import Text
+
+    def visible(text: str) -> Text:
+        return Text(CONTROLS.sub(lambda found: f"U+{ord(found[0]):04X}", text))
+
+    drawn = Drawn(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for column in table.columns:
+        numeric = column.kind == "number"
+        drawn.add_column(visible(column.label), justify="right" if numeric else "left", no_wrap=numeric, overflow="fold")
+    last: tuple[str, ...] = ()
+    for row in table.rows:
+        texts = tuple(cell.text for cell in row)
+        # A pair stands once, where its rows begin.
+        shown = ["" if at == 0 and last and last[0] == text and len(table.columns) > 1 else text for at, text in enumerate(texts)]
+        alerts = ["bold red" if cell.alert else "" for cell in row]
+        drawn.add_row(*(Text(visible(text).plain, style=style) for text, style in zip(shown, alerts, strict=True)))
+        last = texts
+    console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else PLAIN_WIDTH, highlight=False)
+    console.print(drawn)
+    if table.note:
+        console.print(visible(table.note))

@@ -1,0 +1,140 @@
+"""What a run or re-scoring leaves behind, for a terminal, for machines and for Python."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from evalsuite.conclude import Concluded
+from evalsuite.outputs import OutDir
+from evalsuite.plan import Plan, statement_changes
+from evalsuite.report import Table
+from evalsuite.runner import ModelRun
+from evalsuite.store import Store, analysis_statements
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What a run or re-scoring left behind."""
+
+    study: str
+    """Name of the study."""
+    out: Path
+    """The out directory."""
+    report: Path | None = None
+    """report.html; None for a shard, which fills the store only."""
+    scores: pd.DataFrame | None = None
+    """scores.parquet; None likewise."""
+    comparisons: pd.DataFrame | None = None
+    """comparisons.csv; None likewise."""
+    pooled: pd.DataFrame | None = None
+    """Mean differences over tasks (`stats.pooling`); None likewise."""
+    counts: Mapping[str, int] = field(default_factory=dict)
+    """Answers by status."""
+    n_failed: int = 0
+    """Scores whose status is `failed`."""
+    changes: tuple[Mapping[str, Any], ...] = ()
+    """What was changed in the analysis since it was stated; any makes every result exploratory."""
+    verdicts: Table | None = None
+    """The comparisons of the primary cell as a terminal shows them; None for a shard."""
+    rescored: Table | None = None
+    """Old and new numbers of the same comparisons, where a re-scoring changed any; else None."""
+    notes: tuple[str, ...] = ()
+    """Lines for a terminal, to be read before the verdicts."""
+    runs: tuple[ModelRun, ...] = ()
+    """What was asked, per model; empty for a re-scoring."""
+
+
+def result_of(plan: Plan, out: OutDir, concluded: Concluded, runs: list[ModelRun], damage: list[str]) -> Result:
+    """What a terminal, a machine and Python are given of a finished study.
+
+    Args:
+        plan: the study.
+        out: its out directory.
+        concluded: what was found.
+        runs: what was asked; empty for a re-scoring.
+        damage: lines on damaged journals.
+    """
+    found = concluded.found
+    asked, known = sum(run.n_asked for run in runs), sum(run.n_known for run in runs)
+    head = [f"{asked} requests asked, {known} answered from the store", *spent_lines(runs)] if runs else []
+    missing = {status: n for status, n in found.counts.items() if status != "scored"}
+    if missing:
+        named = ", ".join(f"{n} {status}" for status, n in missing.items())
+        head.append(f"{sum(missing.values())} of {sum(found.counts.values())} answers have no score ({named})")
+    return Result(
+        study=plan.study.study,
+        out=out.folder,
+        report=out.report,
+        scores=found.scores,
+        comparisons=found.comparisons,
+        pooled=found.analyses.pooled,
+        counts=found.counts,
+        n_failed=found.counts.get("failed", 0),
+        changes=tuple(found.changes),
+        verdicts=concluded.verdicts,
+        notes=(*damage, *head, *concluded.remarks),
+        runs=tuple(runs),
+    )
+
+
+def as_json(result: Result) -> dict[str, Any]:
+    """A result for machines: the numbers of comparisons.csv and of the mean over tasks, unrounded; what does not exist is null."""
+    return {
+        "study": result.study,
+        "out": str(result.out),
+        "report": result.report and str(result.report),
+        "counts_by_status": dict(result.counts),
+        "n_failed": result.n_failed,
+        "analysis_changes": [dict(change) for change in result.changes],
+        "requests": {run.model: {"asked": run.n_asked, "from_store": run.n_known, "failed": run.n_failed} for run in result.runs},
+        "notes": list(result.notes),
+        "comparisons": _json_rows(result.comparisons),
+        "pooled": _json_rows(result.pooled),
+        "rescored": None
+        if result.rescored is None
+        else [dict(zip(result.rescored.data.columns, row, strict=True)) for row in result.rescored.data.rows],
+    }
+
+
+def _json_rows(frame: pd.DataFrame | None) -> list[dict[str, Any]]:
+    return [] if frame is None else [{str(key): _json_value(value) for key, value in row.items()} for row in frame.to_dict("records")]
+
+
+def _json_value(value: Any) -> Any:
+    if hasattr(value, "item"):
+        value = value.item()
+    missing = value is None or (isinstance(value, float) and not math.isfinite(value)) or type(value).__name__ == "NAType"
+    return None if missing else value
+
+
+def spent_lines(runs: Iterable[ModelRun]) -> list[str]:
+    """A line per model that a server answered for: calls, tokens, and what they cost where a price is stated."""
+    return [
+        f"{run.model}: {spent.n_calls} calls ({spent.n_repeats} repeated), {spent.n_prompt_tokens} + {spent.n_output_tokens} tokens, "
+        + ("no price stated" if spent.cost_usd is None else f"USD {spent.cost_usd:.2f}")
+        for run in runs
+        if (spent := run.spent) is not None
+    ]
+
+
+def changes_of(plan: Plan, store: Store) -> list[dict[str, Any]]:
+    """What was changed in the analysis since it was first stated in this store; empty if nothing was."""
+    statements = analysis_statements(store.folder, plan.study.study)
+    now = orjson.loads(orjson.dumps(dict(plan.statement)))
+    made = next((statement.at for statement in statements if statement.analysis == now), time.time())
+    return statement_changes(statements[0].analysis, now, made) if statements else []
+
+
+def damage_of(store: Store) -> list[str]:
+    """A line per journal line that could not be read; what it held is asked again."""
+    return [f"warning: {store.folder}/{place}: damaged line, its answer was asked again" for place in store.stats().damaged]

@@ -1,0 +1,223 @@
+"""What can be wrong with a study whose file reads well: names, cells, options and tasks that do not go together; no model is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from evalsuite.cards import metrics_of
+from evalsuite.config import Study, TaskEntry
+from evalsuite.engines import ENGINES, kinds_of
+from evalsuite.errors import Fault, UserError, nearest
+from evalsuite.models import ModelEntry
+from evalsuite.plan import PlannedModel, PlannedTask, Selection
+from evalsuite.prompts import check_letters
+from evalsuite.strategies.base import Strategy
+from evalsuite.tasks import Task, TaskCard, pool_split
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Faults:
+    """Collects faults on the way; `attempt` turns a step's UserError into faults and goes on."""
+
+    file: str
+    found: list[Fault] = field(default_factory=list)
+
+    def add(self, key: str, value: str, allowed: str) -> None:
+        """One more fault of the study file."""
+        self.found.append(Fault(file=self.file, key=key, value=value, allowed=allowed))
+
+    def attempt(self, step: Callable[[], T]) -> T | None:
+        """The step's result, or None with its faults noted."""
+        try:
+            return step()
+        except UserError as error:
+            self.found.extend(error.faults)
+            return None
+
+    def settle(self) -> None:
+        """Raise what was found, each fault once.
+
+        Raises:
+            UserError: if there is any.
+        """
+        if self.found:
+            raise UserError(list(dict.fromkeys(self.found)))
+
+
+def check_names(faults: Faults, study: Study, chosen: Selection, registry: Mapping[str, ModelEntry], tasks: Mapping[str, Task]) -> None:
+    """Models, tasks, engine and what the command line chose of them are known."""
+    for name in study.models if chosen.models is None else [name for name in study.models if name in chosen.models]:
+        if name not in registry:
+            faults.add("models", name, f"no such model; {nearest(name, registry)}")
+    for entry in study.tasks:
+        _check_task_entry(faults, entry, tasks)
+    if study.engine.name not in ENGINES:
+        faults.add("engine.name", study.engine.name, nearest(study.engine.name, ENGINES))
+    for what, names, known in (
+        ("--models", chosen.models, study.models),
+        ("--tasks", chosen.tasks, tuple(entry.name for entry in study.tasks)),
+    ):
+        for name in names or ():
+            if name not in known:
+                faults.add(what, name, f"not in this study; {nearest(name, known)}")
+    for task in study.data:
+        if task not in {entry.name for entry in study.tasks}:
+            faults.add("data", task, f"not a task of this study; {nearest(task, [entry.name for entry in study.tasks])}")
+
+
+def _check_task_entry(faults: Faults, entry: TaskEntry, tasks: Mapping[str, Task]) -> None:
+    if entry.name not in tasks:
+        faults.add("tasks", entry.name, f"no such task; {nearest(entry.name, tasks)}")
+        return
+    card = tasks[entry.name].card
+    if entry.metric is not None and entry.metric not in card.metrics:
+        faults.add(f"tasks.{entry.name}.metric", entry.metric, f"one of {', '.join(card.metrics)}")
+    if tasks[entry.name].foreign is not None and entry.split not in (None, card.split):
+        faults.add(f"tasks.{entry.name}.split", str(entry.split), f"{card.split}: its own configuration decides what is evaluated")
+    elif entry.split is not None and entry.split not in card.splits:
+        faults.add(f"tasks.{entry.name}.split", entry.split, f"one of {', '.join(card.splits)}")
+
+
+def check_analysis(faults: Faults, study: Study) -> None:
+    """Everything that the analysis names is in the study."""
+    _check_primary(faults, study)
+    _check_secondary(faults, study)
+    _check_pooled(faults, study)
+
+
+def _check_primary(faults: Faults, study: Study) -> None:
+    primary = study.analysis.primary
+    for key, value, entries in (
+        ("strategy", primary.strategy, study.strategies),
+        ("perturbation", primary.perturbation, study.perturbations),
+    ):
+        labels = [entry.label for entry in entries]
+        if value is not None and value not in labels:
+            faults.add(f"analysis.primary.{key}", value, f"not in this study; {nearest(value, labels)}")
+
+
+def _check_secondary(faults: Faults, study: Study) -> None:
+    """The cells of the secondary family are cells of the study, none of them the primary one, each named once."""
+    primary, secondary = study.analysis.primary, study.analysis.secondary
+    if secondary is None:
+        return
+    if not secondary.strategies and not secondary.perturbations:
+        faults.add("analysis.secondary", "", "at least one strategy or perturbation beside the primary ones, or no such key")
+    for key, names, entries, own in (
+        ("strategies", secondary.strategies, study.strategies, primary.strategy or study.strategies[0].label),
+        ("perturbations", secondary.perturbations, study.perturbations, primary.perturbation),
+    ):
+        labels = [entry.label for entry in entries]
+        for name in dict.fromkeys(names):
+            if name not in labels:
+                faults.add(f"analysis.secondary.{key}", name, f"not in this study; {nearest(name, labels)}")
+            elif name == own:
+                faults.add(f"analysis.secondary.{key}", name, "that is the primary cell itself; name others")
+            elif names.count(name) > 1:
+                faults.add(f"analysis.secondary.{key}", name, "each name once")
+
+
+def _check_pooled(faults: Faults, study: Study) -> None:
+    """The tasks of the mean over tasks are tasks of the study, each named once."""
+    named, known = study.analysis.pooled_tasks or (), [entry.name for entry in study.tasks]
+    for name in dict.fromkeys(named):
+        if name not in known:
+            faults.add("analysis.pooled_tasks", name, f"not in this study; {nearest(name, known)}")
+        elif named.count(name) > 1:
+            faults.add("analysis.pooled_tasks", name, "each name once")
+
+
+def check_fit(
+    faults: Faults,
+    study: Study,
+    chosen: Selection,
+    built: Mapping[str, Strategy],
+    registry: Mapping[str, ModelEntry],
+    tasks: Mapping[str, Task],
+) -> None:
+    """Engine, strategies and the sampling options go with the models and tasks that they would meet."""
+    letters = False
+    names = [name for name in study.models if name in registry]
+    if study.engine.name == "stub" and not all(registry[name].is_stub or registry[name].endpoint for name in names):
+        faults.add("engine.name", "stub", "answers only for models whose path is `stub:<behaviour>`")
+    if study.engine.name == "openai" and not all(registry[name].endpoint for name in names):
+        faults.add("engine.name", "openai", "answers only for models with an `endpoint:`, which need no mention of it here")
+    for entry in study.tasks:
+        if chosen.tasks is not None and entry.name not in chosen.tasks:
+            continue
+        card = tasks[entry.name].card
+        for label, strategy in built.items():
+            try:
+                letters = letters or strategy.form_for(card) == "letters"
+            except ValueError as error:
+                faults.add(f"strategies.{label}", "", f"does not fit task {entry.name}: {error}")
+                continue
+            if wants_pool(strategy, card) and pool_split(card, entry.split or card.split) is None:
+                faults.add(f"strategies.{label}", "", f"needs exemplars, and task {entry.name} has no exemplar split")
+    for name in names:
+        fault = check_letters(registry[name].chat, name) if letters else None
+        if fault is not None:
+            faults.found.append(fault)
+
+
+def check_kinds(faults: Faults, models: Mapping[str, PlannedModel], built: Mapping[str, Strategy], cards: Sequence[TaskCard]) -> None:
+    """Every strategy finds an engine that can answer what it asks (DESIGN 2.3)."""
+    for name, model in models.items():
+        able = kinds_of(model.settings.name, model.checkpoint.path, model.settings)
+        advice = "; a server gives text only, so use format: generate" if model.checkpoint.served and able == {"generate"} else ""
+        for label, strategy in built.items():
+            lacking = sorted({kind for card in cards for kind in strategy.kinds_for(card)} - able)
+            if lacking:
+                allowed = f"asks {', '.join(lacking)}, which engine {model.settings.name} cannot answer{advice}"
+                faults.add(f"strategies.{label}", name, allowed)
+
+
+def check_samples(faults: Faults, planned: Mapping[str, PlannedTask]) -> None:
+    """Every task has samples left."""
+    for name, task in planned.items():
+        if not task.samples:
+            faults.add("tasks", name, "no samples are left (excluded, limited or sharded away)")
+
+
+def check_metrics(faults: Faults, planned: Mapping[str, PlannedTask]) -> None:
+    """One name is one metric throughout a study: a direction or bounds that differ would turn verdicts around."""
+    seen: dict[str, tuple[str, tuple[object, ...]]] = {}
+    for name, task in planned.items():
+        for metric in metrics_of(task.task).values():
+            nature = (metric.higher_is_better, metric.worst, metric.best, metric.binary)
+            first, known = seen.setdefault(metric.name, (name, nature))
+            if known != nature:
+                faults.add("tasks", name, f"its {metric.name} has another direction or other bounds than that of {first}: two studies")
+
+
+def check_exclusions(faults: Faults, study: Study, planned: Mapping[str, PlannedTask]) -> None:
+    """What the study excludes by name is there."""
+    for item in study.exclude:
+        if item.task not in {entry.name for entry in study.tasks}:
+            faults.add("exclude", item.task, "not a task of this study")
+            continue
+        task = planned.get(item.task)
+        if task is not None and item.sample_id not in {sample.id for sample in task.data.samples}:
+            faults.add("exclude", item.sample_id, f"no such sample in task {item.task}")
+
+
+def wants_pool(strategy: Strategy, card: TaskCard) -> bool:
+    """Whether exemplars of our own drawing are needed; a task of another framework draws its own for its own prompts."""
+    return strategy.n_shots > 0 and strategy.form_for(card) != "native"
+
+
+def check_pools(faults: Faults, built: Mapping[str, Strategy], planned: Mapping[str, PlannedTask]) -> None:
+    """Tasks that need exemplars have enough of them."""
+    for label, strategy in built.items():
+        for name, task in planned.items():
+            n_groups = len({sample.group for sample in task.pool})
+            if wants_pool(strategy, task.task.card) and n_groups < strategy.n_shots:
+                faults.add(
+                    f"strategies.{label}.shots",
+                    str(strategy.n_shots),
+                    f"the exemplar pool of {name} holds {n_groups} groups (those of the evaluated split left out)",
+                )
