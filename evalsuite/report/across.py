@@ -24,8 +24,8 @@ def tasks_across_section(findings: Findings) -> Section | None:
         blocks.append(Paragraph(text=text, small=True))
     if grouped and len(pairs) <= MAX_FORESTS:
         text = (
-            "Only the difference over all tasks belongs to the pre-stated family. What families and languages come to is exploratory, and "
-            "its p-values are not corrected. Within each mean a question counts once, however many tasks hold it."
+            "What families and languages come to is exploratory: it was not stated beforehand, and its p-values are not corrected. Within "
+            "each mean a question counts once, however many tasks hold it."
         )
         blocks.append(Paragraph(text=text, small=True))
     blocks += methods_blocks(findings)

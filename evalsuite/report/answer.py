@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from evalsuite.report.blocks import Answer, Block, Figure, Finding, Paragraph, Section
-from evalsuite.report.findings import Findings, Pair, main_rows, of_pair, pairs_of, pooled_rows, records
+from evalsuite.report.findings import Findings, Pair, main_rows, of_pair, pairs_of, pooled_name, pooled_rows, records
 from evalsuite.report.forests import MAX_FORESTS, forest_figure, overview_figures, pairs_figure, pooled_of, pools
 from evalsuite.report.notices import notices
 from evalsuite.report.sentences import Row, pooled_sentence, sentence, summary, tally, why_not_established
@@ -43,7 +43,7 @@ def _answer(findings: Findings, pair: Pair, rows: Sequence[Row], *, folded: bool
         return Answer(sentence=sentences[0].text, findings=())
     pooled = pooled_of(findings, pair, "all")
     if pooled is None or pooled["difference"] is None:
-        why = () if pooled is None else (f"No mean over all tasks is given: {why_not_established(findings, pooled)}.",)
+        why = () if pooled is None else (f"No mean over {pooled_name(findings)} is given: {why_not_established(findings, pooled)}.",)
         return Answer(sentence=summary(findings, pair, rows), details=why, findings=sentences, folded=folded)
     left_out = (f"Not in this mean: {str(pooled['left_out']).rstrip('.')}.",) if pooled["left_out"] else ()
     lead, by_task = pooled_sentence(findings, pooled), tally(findings, rows)
@@ -57,7 +57,7 @@ def first_figures(findings: Findings) -> tuple[Figure, ...]:
     if shows_tasks(findings):
         return tuple(forest_figure(findings, pair) for pair in pairs)
     if pools(findings):
-        return (pairs_figure(findings, records(pooled_rows(findings)), over="all tasks"),)
+        return (pairs_figure(findings, records(pooled_rows(findings)), over=pooled_name(findings)),)
     if rows["task"].nunique() == 1:
         return (pairs_figure(findings, records(rows), over=str(rows["task"].iloc[0])),)
     return overview_figures(findings)

@@ -21,6 +21,9 @@ BRIER = Scale(factor=1.0, n_digits=3, unit="", difference_unit="")
 MAX_PANELS = 9
 """Most tasks in one figure; all of them stand in the table and in the CSV file."""
 
+MAX_CROWDED = 6
+"""The same where a panel holds more than `MAX_MODELS` curves and is larger for it."""
+
 MAX_PAIRS = 4
 """Most pairs with a reliability diagram of their own."""
 
@@ -181,9 +184,10 @@ def selective_figure(findings: Findings, rows: pd.DataFrame, selective: pd.DataF
     if not len(selective):
         return []
     n_answers = {(row["task"], row["model"]): row.get("n_answers") or row["n_samples"] for row in records(rows)}
+    n_panels = MAX_PANELS if selective["model"].nunique() <= MAX_MODELS else MAX_CROWDED
     drawn = [
         row
-        for row in records(selective[selective["task"].isin(list(dict.fromkeys(selective["task"]))[:MAX_PANELS])])
+        for row in records(selective[selective["task"].isin(list(dict.fromkeys(selective["task"]))[:n_panels])])
         if row["coverage"] * n_answers.get((row["task"], row["model"]), 0) >= MIN_KEPT - 0.5
     ]
     if not drawn:

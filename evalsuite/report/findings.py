@@ -155,6 +155,11 @@ def pooled_rows(findings: Findings, scope: str = "all") -> pd.DataFrame:
     return in_order(findings, frame[kept].reset_index(drop=True))
 
 
+def pooled_name(findings: Findings) -> str:
+    """What the mean that the study states is taken over, as a label."""
+    return "all tasks" if findings.study.analysis.pooled_tasks is None else "pooled tasks"
+
+
 def of_pair(frame: pd.DataFrame, pair: Pair) -> list[dict[str, Any]]:
     """Rows of one pair as dictionaries; none of a frame without rows."""
     return [row for row in records(frame) if (row["model_a"], row["model_b"]) == pair]

@@ -9,7 +9,7 @@ import pandas as pd
 
 from evalsuite.report.blocks import Data, Figure, slug
 from evalsuite.report.figures.canvas import INK, MUTED, limits, model_style
-from evalsuite.report.findings import Findings, Pair, data_of, main_rows, of_pair, pairs_of, pooled_rows, records
+from evalsuite.report.findings import Findings, Pair, data_of, main_rows, of_pair, pairs_of, pooled_name, pooled_rows, records
 from evalsuite.report.plots import VERDICTS, ForestPlot, ForestRow, GridCell, GridPlot, Verdict
 from evalsuite.report.sentences import Row, pooled_metric, why_not_established
 from evalsuite.report.words import VERDICT_NAMES, Scale, counted, interval, language_name, number, scale_of, share
@@ -25,8 +25,6 @@ MAX_UPRIGHT = 4
 
 NAMES: tuple[tuple[Verdict, str], ...] = tuple(VERDICT_NAMES.items())
 """Meaning of each marker, from the side of the first model."""
-
-ALL_TASKS = "all tasks"
 
 
 def forest_figure(findings: Findings, pair: Pair, *, grouped: bool = False) -> Figure:
@@ -46,7 +44,7 @@ def forest_figure(findings: Findings, pair: Pair, *, grouped: bool = False) -> F
     pooled = records(findings.analyses.pooled) if scale.factor == 100 else []
     over_all = pooled_of(findings, pair, "all") if len(own) > 1 and scale.factor == 100 else None
     forest = _grouped(findings, pair, drawn) if grouped else [_row(findings, row, row["task"]) for row in drawn]
-    forest += [pooled_row(findings, over_all, ALL_TASKS, kind="total")] if over_all else []
+    forest += [pooled_row(findings, over_all, pooled_name(findings), kind="total")] if over_all else []
     style = model_style(findings.study.models)
     plot = ForestPlot(
         left=pair[1],
@@ -65,7 +63,7 @@ def forest_figure(findings: Findings, pair: Pair, *, grouped: bool = False) -> F
     )
     caption = f"Paired differences, {pair[0]} minus {pair[1]}: {_reading(plot)}"
     if over_all and over_all["difference"] is not None:
-        caption = f"{caption[:-1]}; over all tasks (diamond) {_with_interval(over_all, scale)}."
+        caption = f"{caption[:-1]}; over {pooled_name(findings)} (diamond) {_with_interval(over_all, scale)}."
     name = f"{'groups' if grouped else 'forest'}_{stems(findings)[pair]}"
     return Figure(name=name, plot=plot, caption=caption, alt=alt, data=data_of(_data(findings, rows, pair)))
 

@@ -59,7 +59,9 @@ def _block(block: Block) -> str:
             return "\n".join(f"- {escape_markdown(item)}" for item in block.items)
         case Answer():
             lead = f"**{escape_markdown(block.sentence)}**"
-            details = [line for detail in (*block.details, *([block.tally] if block.tally else [])) for line in ("", escape_markdown(detail))]
+            details = [
+                line for detail in (*block.details, *([block.tally] if block.tally else [])) for line in ("", escape_markdown(detail))
+            ]
             return "\n".join([lead, *details, "", *(f"- {escape_markdown(finding.text)}" for finding in block.findings)]).rstrip()
         case Definitions():
             return "\n".join(f"- **{escape_markdown(term)}**: {escape_markdown(meaning)}" for term, meaning in block.items)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from evalsuite.report.findings import Findings, Pair, family_size, is_set_metric, primary_metrics, whole
+from evalsuite.report.findings import Findings, Pair, family_size, is_set_metric, pooled_name, primary_metrics, whole
 from evalsuite.report.plots import VERDICTS, Verdict
 from evalsuite.report.words import CORRECTIONS, counted, interval, listed, number, p_phrase, scale_of, share
 from evalsuite.stats.design import MIN_GROUPS
@@ -18,6 +18,9 @@ Row = Mapping[str, Any]
 
 MIN_MISSING = 0.05
 """Share of a model's answers from which on missing ones are named beside the verdict."""
+
+MAX_NAMED = 4
+"""Most tasks that a sentence names one by one."""
 
 MISSING = ("unparsed", "truncated", "too_long")
 """Statuses that follow the study's rule for missing answers."""
@@ -61,11 +64,13 @@ def pooled_sentence(findings: Findings, row: Row) -> str:
     """The pooled difference of a pair in one sentence that names what it is taken over; a row of the frame `pooled`."""
     spoken = _spoken(findings, {**row, "metric": pooled_metric(findings, row)})
     n_tasks = int(row["n_tasks"] or 0)
-    over = str(row["tasks"]) if n_tasks == 1 else counted(n_tasks, "task")
+    names = str(row["tasks"] or "").split(",")
+    chosen = findings.study.analysis.pooled_tasks is not None and row["scope"] == "all"
+    over = listed(names) if n_tasks == 1 or (chosen and n_tasks <= MAX_NAMED) else counted(n_tasks, "task")
     if findings.study.analysis.pooling == "tasks" and n_tasks > 1:
         lead = f"With each of {over} counting the same"
     elif row["verdict"] == "not_established" or not row["n_questions"]:
-        lead = f"Over {over}" if n_tasks else "Over all tasks"
+        lead = f"Over {over}" if n_tasks else f"Over {pooled_name(findings)}"
     else:
         lead = f"Over the {counted(round(row['n_questions']), 'distinct question')} of {over}"
     return _mark_exploratory(row, f"{lead}, {spoken}.")

@@ -8,14 +8,13 @@ from typing import Any
 import pandas as pd
 
 from evalsuite.report.blocks import Cell, Column, Table, data_of_rows
-from evalsuite.report.findings import Findings, data_of, main_rows, pairs_of, primary_strategy, records
+from evalsuite.report.findings import Findings, data_of, main_rows, pairs_of, pooled_name, primary_strategy, records
 from evalsuite.report.markdown import escape_markdown, render_table
 from evalsuite.report.sentences import why_not_established
 from evalsuite.report.words import VERDICT_NAMES, Scale, counted, interval, number, p_number, scale_of, share
 
 Row = Mapping[str, Any]
 CORRECTED = {"holm": "Holm", "benjamini_hochberg": "Benjamini-Hochberg"}
-ALL_TASKS = "all tasks"
 SHARES = Scale(factor=100.0, n_digits=1, unit="%", difference_unit=" points")
 """The mean over tasks is taken over right-or-wrong answers only."""
 
@@ -38,7 +37,7 @@ def verdict_table(findings: Findings) -> Table:
         lead = (Cell(text=f"{pair[0]} − {pair[1]}"),) if len(pairs) > 1 else ()
         shown += [(*lead, *_cells(findings, row, several=several)) for row in own]
         over = [row for row in pooled if (row["model_a"], row["model_b"], row["scope"]) == (*pair, "all")]
-        shown += [(*lead, *_pooled_cells(row, several=several)) for row in over if len(own) > 1]
+        shown += [(*lead, *_pooled_cells(findings, row, several=several)) for row in over if len(own) > 1]
     columns = (
         *((Column(label="Pair"),) if len(pairs) > 1 else ()),
         Column(label="Task"),
@@ -91,10 +90,10 @@ def _cells(findings: Findings, row: Row, *, several: bool) -> tuple[Cell, ...]:
     return (Cell(text=row["task"]), *metric, *_numbers(row, scale, row["n_samples"]), _verdict(row, why_not_established(findings, row)))
 
 
-def _pooled_cells(row: Row, *, several: bool) -> tuple[Cell, ...]:
+def _pooled_cells(findings: Findings, row: Row, *, several: bool) -> tuple[Cell, ...]:
     n = None if row["n_questions"] is None else round(row["n_questions"])
     metric = (Cell(text="right answers"),) if several else ()
-    return (Cell(text=ALL_TASKS), *metric, *_numbers(row, SHARES, n), _verdict(row, str(row["status_note"] or "")))
+    return (Cell(text=pooled_name(findings)), *metric, *_numbers(row, SHARES, n), _verdict(row, str(row["status_note"] or "")))
 
 
 def _numbers(row: Row, scale: Scale, n: int | None) -> tuple[Cell, ...]:

@@ -282,6 +282,21 @@ def test_correction_runs_over_the_pairs_of_the_whole_study():
     assert first(scores, design_for(scores, n_family=10))["p_adjusted"] == narrowed["p_value"]
 
 
+def test_only_the_tasks_that_the_study_pools_are_in_its_number():
+    scores = pd.concat([random_task("t", 60, 1), random_task("u", 80, 2, stem="r"), random_task("v", 50, 3, stem="s")])
+    whole = design_for(scores)
+    chosen = replace(whole, pooled_tasks=("t", "v"))
+    both = pooled(scores, chosen, families={"t": "f", "u": "f", "v": "g"}).set_index("scope")
+    alone = pooled(scores[scores["task"] != "u"]).iloc[0]
+    for name in ("tasks", "n_questions", "difference", "ci_low", "ci_high", "p_value", "p_adjusted", "verdict", "role"):
+        assert both.loc["all", name] == alone[name], name
+    # Exploratory scopes are not narrowed, and a task outside the number may be missing.
+    assert both.loc["family:f", "tasks"] == "t,u"
+    lost = replace(chosen, not_run={"w": "accuracy"})
+    assert pooled(scores, lost).iloc[0]["status_note"] == ""
+    assert "w" in pooled(scores, replace(lost, pooled_tasks=("t", "w"))).iloc[0]["status_note"]
+
+
 def test_a_metric_that_is_no_share_is_left_out_by_definition():
     scores = pd.concat([random_task("t", 40, 1), random_task("u", 40, 2, stem="u").assign(metric="rougeL")])
     row = first(scores, design_for(scores, primary_metric={"t": "accuracy", "u": "rougeL"}))

@@ -13,7 +13,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLoca
 
 from evalsuite.report.answer_plots import CostPlot, CostPoint
 from evalsuite.report.figures.canvas import INK, MODEL_MARKERS, MUTED, PAPER, RULE, WIDTH_IN, new_canvas, short, text_width
-from evalsuite.report.figures.marks import draw_legend, legend_height
+from evalsuite.report.figures.marks import draw_legend, legend_columns, legend_height, legend_names
 
 PLOT_IN, LINE_IN = 2.5, 0.17
 LEFT_IN, RIGHT_IN = 0.58, 0.22
@@ -29,7 +29,8 @@ def costs(plot: CostPlot) -> Canvas:
     names = _places({name: _middle([point.cost for point in own]) for name, own in by_strategy.items()}, ends)
     entries = _entries(plot)
     top = 0.14 + LINE_IN * (1 + max(line for _, line in names.values()))
-    bottom = 0.46 + legend_height(len(entries))
+    n_columns = legend_columns(entries)
+    bottom = 0.46 + legend_height(len(entries), n_columns)
     canvas, axes = new_canvas(height=top + PLOT_IN + bottom, left=LEFT_IN, top=top, bottom=bottom, right=RIGHT_IN)
     _scale(axes, plot, ends)
     for name, own in by_strategy.items():
@@ -48,7 +49,7 @@ def costs(plot: CostPlot) -> Canvas:
         taken.add((point.cost, point.mean))
         mark: dict[str, Any] = {"marker": MODEL_MARKERS[point.marker], "markersize": 3.4 if twin else 6.5, "markeredgewidth": 0.6}
         axes.plot([point.cost], [point.mean], color=point.color, markeredgecolor=PAPER if twin else point.color, zorder=3, **mark)
-    draw_legend(canvas, entries)
+    draw_legend(canvas, entries, n_columns)
     return canvas
 
 
@@ -96,7 +97,8 @@ def _scale(axes: Axes, plot: CostPlot, ends: tuple[float, float]) -> None:
 
 def _entries(plot: CostPlot) -> list[Line2D]:
     seen = {point.model: point for point in plot.points}
+    labels = legend_names(list(seen))
     return [
-        Line2D([], [], color=point.color, marker=MODEL_MARKERS[point.marker], markersize=5, linestyle="none", label=short(name))
+        Line2D([], [], color=point.color, marker=MODEL_MARKERS[point.marker], markersize=5, linestyle="none", label=labels[name])
         for name, point in seen.items()
     ]

@@ -12,10 +12,13 @@ from matplotlib.ticker import MaxNLocator
 
 from evalsuite.report.answer_plots import Curve, CurvePlot
 from evalsuite.report.figures.canvas import INK, MODEL_MARKERS, MUTED, RULE, WIDTH_IN, short, text_width
-from evalsuite.report.figures.marks import draw_legend, legend_height
+from evalsuite.report.figures.marks import draw_legend, legend_columns, legend_height, legend_names
 
 LEFT_IN, RIGHT_IN, GAP_IN, TITLE_IN, FOOT_IN = 0.62, 0.18, 0.3, 0.26, 0.5
 MOST_HEIGHT_IN = 2.3
+MANY_CURVES = 4
+"""Curves up to which a panel may be a third of the figure wide."""
+
 MANY_POINTS = 12
 """Points from which on a curve is drawn as a line with few markers."""
 
@@ -25,13 +28,16 @@ DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)
 
 def curves(plot: CurvePlot) -> Canvas:
     """Draw small multiples."""
-    n_columns = {1: 1, 2: 2, 4: 2}.get(len(plot.panels), 3)
+    # Many curves need wider panels.
+    most = 3 if max(len(panel.curves) for panel in plot.panels) <= MANY_CURVES else 2
+    n_columns = min({1: 1, 2: 2, 4: 2}.get(len(plot.panels), 3), most)
     n_rows = math.ceil(len(plot.panels) / n_columns)
     wide = (WIDTH_IN - LEFT_IN - RIGHT_IN - GAP_IN * (n_columns - 1)) / n_columns
     tall = min(wide, MOST_HEIGHT_IN)
     wide = min(wide, MOST_HEIGHT_IN * 1.25)
     entries = _entries(plot)
-    bottom = FOOT_IN + legend_height(len(entries))
+    legend = legend_columns(entries)
+    bottom = FOOT_IN + legend_height(len(entries), legend)
     height = n_rows * (TITLE_IN + tall) + (n_rows - 1) * GAP_IN / 3 + bottom
     canvas = Canvas(figsize=(WIDTH_IN, height))
     for at, panel in enumerate(plot.panels):
@@ -51,7 +57,7 @@ def curves(plot: CurvePlot) -> Canvas:
     canvas.text(middle / WIDTH_IN, (bottom - 0.3) / height, plot.x_axis, ha="center", va="top", fontsize=8, color=MUTED)
     text: dict[str, Any] = {"ha": "left", "va": "center", "rotation": 90, "fontsize": 8, "color": MUTED}
     canvas.text(0.06 / WIDTH_IN, (bottom + height) / 2 / height, plot.y_axis, **text)
-    draw_legend(canvas, entries)
+    draw_legend(canvas, entries, legend)
     return canvas
 
 
@@ -99,6 +105,7 @@ def _curve(axes: Axes, curve: Curve, *, size: float) -> None:
 def _entries(plot: CurvePlot) -> list[Line2D]:
     """The models that occur, in the order in which they do, and the diagonal."""
     seen = {curve.model: curve for panel in plot.panels for curve in panel.curves}
+    labels = legend_names(list(seen))
     entries = [
         Line2D(
             [],
@@ -108,7 +115,7 @@ def _entries(plot: CurvePlot) -> list[Line2D]:
             linestyle=DASHES[curve.marker % len(DASHES)],
             marker=MODEL_MARKERS[curve.marker],
             markersize=4,
-            label=short(name),
+            label=labels[name],
         )
         for name, curve in seen.items()
     ]

@@ -10,13 +10,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from matplotlib.lines import Line2D
 
-from evalsuite.report.figures.canvas import INK, MUTED, PAPER
+from evalsuite.report.figures.canvas import INK, MUTED, PAPER, WIDTH_IN, short, text_width
 from evalsuite.report.plots import Verdict
 
 _MARKERS: dict[Verdict, str] = {"a_better": ">", "b_better": "<", "equivalent": "s", "inconclusive": "o", "not_established": "x"}
 
 LEGEND_COLUMNS = 3
 LEGEND_LINE_IN = 0.19
+LEGEND_MARK_IN = 0.42
 
 
 def mark_style(verdict: Verdict, color: str, *, size: float = 7) -> dict[str, Any]:
@@ -55,18 +56,30 @@ def verdict_entries(drawn: Collection[tuple[Verdict, str]], names: Sequence[tupl
     return entries
 
 
-def legend_height(n_entries: int) -> float:
+def legend_names(names: Sequence[str]) -> dict[str, str]:
+    """Names as a legend has them: short, or whole where short ones could not be told apart."""
+    cut = [short(name) for name in names]
+    return {name: name if cut.count(text) > 1 else text for name, text in zip(names, cut, strict=True)}
+
+
+def legend_columns(entries: Sequence[Any]) -> int:
+    """Columns beside each other that the labels of a legend leave room for."""
+    widest = text_width([str(entry.get_label()) for entry in entries], size=7.5) + LEGEND_MARK_IN
+    return max(1, min(LEGEND_COLUMNS, int((WIDTH_IN - 0.1) / widest)))
+
+
+def legend_height(n_entries: int, n_columns: int = LEGEND_COLUMNS) -> float:
     """Inches that a legend of so many entries needs at the foot of a figure."""
-    return LEGEND_LINE_IN * math.ceil(n_entries / LEGEND_COLUMNS)
+    return LEGEND_LINE_IN * math.ceil(n_entries / n_columns)
 
 
-def draw_legend(canvas: Canvas, entries: Sequence[Any]) -> None:
+def draw_legend(canvas: Canvas, entries: Sequence[Any], n_columns: int = LEGEND_COLUMNS) -> None:
     """The legend at the foot of a figure."""
     if entries:
         canvas.legend(
             handles=list(entries),
             loc="lower center",
-            ncols=LEGEND_COLUMNS,
+            ncols=n_columns,
             frameon=False,
             fontsize=7.5,
             handletextpad=0.4,
