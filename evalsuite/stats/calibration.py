@@ -8,7 +8,7 @@ their calibration is that of the scores. Everything here is exploratory: no stud
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,7 +21,7 @@ from evalsuite.stats.arrays import IntArray, cluster_t_interval, partition
 from evalsuite.stats.confidence import Judged, bin_numbers, calibration_error, judge, selective_accuracy, share_interval
 from evalsuite.stats.design import AnalysisDesign
 from evalsuite.stats.randomisation import sign_flip_p
-from evalsuite.stats.tables import MISSING_STATUSES, UNIT, excluded_samples, pair_units, sample_means, split_conditions
+from evalsuite.stats.tables import KEPT_COLUMNS, MISSING_STATUSES, UNIT, Condition, excluded_samples, pair_units, sample_means
 from evalsuite.types import Answer, Sample
 
 CELL = ["model", "task", "strategy", "perturbation"]
@@ -61,22 +61,24 @@ def calibration_frames(scores: pd.DataFrame, design: AnalysisDesign) -> Calibrat
     calibration: list[dict[str, Any]] = []
     reliability: list[dict[str, Any]] = []
     selective: list[dict[str, Any]] = []
-    tables: list[pd.DataFrame] = []
+    briers: dict[Condition, dict[str, pd.DataFrame]] = {}
     for key, cell in rows.groupby(CELL, sort=True, observed=True):
         named = dict(zip(CELL, map(str, key), strict=True))
-        found = judged_cell(cell.sort_values(UNIT))
+        cell = cell.sort_values(UNIT)
+        found = judged_cell(cell)
         if found is None:
             continue
         calibration.append(named | cell_numbers(found, 1 - design.alpha))
         if found.judged is not None:
             reliability.extend(named | row for row in bin_rows(found, found.judged, 1 - design.alpha))
             selective.extend(named | row for row in coverage_rows(found.judged))
-            tables.append(brier_table(cell.sort_values(UNIT), found.judged))
+            condition = Condition(metric=BRIER.name, **{name: named[name] for name in CELL[1:]})
+            briers.setdefault(condition, {})[named["model"]] = brier_cell(cell, found.judged)
     return CalibrationFrames(
         calibration=as_frame(calibration, CALIBRATION_COLUMNS),
         reliability=as_frame(reliability, RELIABILITY_COLUMNS),
         selective=as_frame(selective, SELECTIVE_COLUMNS),
-        calibration_pairs=as_frame(list(pair_rows(tables, design)), PAIR_COLUMNS),
+        calibration_pairs=as_frame(list(pair_rows(briers, design)), PAIR_COLUMNS),
     )
 
 
@@ -224,28 +226,25 @@ BRIER = Metric(
 """As a record that pairing understands; no column of scores."""
 
 
-def brier_table(cell: pd.DataFrame, judged: Judged) -> pd.DataFrame:
-    """The answers of a cell as scores of `BRIER`."""
+def brier_cell(cell: pd.DataFrame, judged: Judged) -> pd.DataFrame:
+    """The answers of a cell, sorted by `UNIT`, as `tables.pair_units` takes them, with their Brier scores as values."""
     scored = (cell["status"] == "scored").to_numpy()
     values = np.full(len(cell), np.nan)
     values[scored] = judged.brier
-    columns = [*CELL, *UNIT, "group", "status", *(["content_hash"] if "content_hash" in cell else [])]
-    return cell[columns].assign(metric=BRIER.name, value=values)
+    return cell.assign(value=values).set_index(UNIT).reindex(columns=list(KEPT_COLUMNS))
 
 
-def pair_rows(tables: Sequence[pd.DataFrame], design: AnalysisDesign) -> Iterator[dict[str, Any]]:
+def pair_rows(briers: Mapping[Condition, Mapping[str, pd.DataFrame]], design: AnalysisDesign) -> Iterator[dict[str, Any]]:
     """Brier difference of each pair in each cell that both have; missing answers of either side leave on both.
 
     Interval and p as those of any paired mean: `arrays.cluster_t_interval` and `randomisation.sign_flip_p`, replicates and variants
     averaged within a sample. Not corrected.
     """
-    if not tables:
-        return
-    for condition, models in split_conditions(pd.concat(tables), {BRIER.name: BRIER}).items():
+    for condition, models in sorted(briers.items()):
         for a, b in design.pairs:
             if a not in models or b not in models:
                 continue
-            units = pair_units(models[a], models[b], BRIER, "drop", excluded_samples(design.exclude, condition.task))
+            units = pair_units(models[a], models[b], BRIER, "drop", ())
             place = {"task": condition.task, "strategy": condition.strategy, "perturbation": condition.perturbation}
             row = {"model_a": a, "model_b": b, **place, "n_samples": units.n_samples, "n_groups": units.n_groups}
             row |= {

@@ -317,6 +317,9 @@ def test_pairs_by_hand():
     assert (row["brier_difference"], row["ci_low"], row["ci_high"]) == pytest.approx((d.mean(), d.mean() - half, d.mean() + half), abs=1e-9)
     assert row["brier_difference"] < 0
     assert (row["n_samples"], row["n_groups"], row["n_left_out"]) == (59, 30, 1)
+    named = replace(DESIGN, exclude=(Exclusion(task="t", sample_id="q0009", reason="wrong key"),))
+    (fewer,) = calibration_frames(pd.concat([a, b], ignore_index=True), named).calibration_pairs.to_dict("records")
+    assert (fewer["n_samples"], fewer["n_left_out"]) == (58, 1)
     assert row["p_value"] <= 0.05
     assert row["p_value"] == pytest.approx(sign_flip_p(d, partition(groups).index, 20_000, 0).p_value, abs=0.02)
 
