@@ -71,7 +71,7 @@ class Concluded:
 def conclude(
     plan: Plan, out: OutDir, store: Store, changes: Sequence[Mapping[str, Any]], tell: Tell, versions: Mapping[str, str] | None = None
 ) -> Concluded:
-    """Estimate, compare and report what scores.parquet holds; writes comparisons.csv and the report.
+    """Estimate, compare and report what scores.parquet holds; writes comparisons.csv, pooled.csv and the report.
 
     Args:
         plan: the study.
@@ -98,6 +98,7 @@ def conclude(
         changes=changes,
         environment=environment_of(plan, store, versions),
     )
+    conclusion.analyses.pooled.to_csv(out.pooled, index=False, lineterminator="\n")
     findings = replace(findings_of(plan, out, conclusion, metrics), explorer=explorer_of(plan, out, scores, design))
     write_report(build(findings), out.folder, tell)
     write_text(out.model_card, model_card(findings))

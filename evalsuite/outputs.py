@@ -117,6 +117,11 @@ class OutDir:
         return self.folder / "comparisons.csv"
 
     @property
+    def pooled(self) -> Path:
+        """Differences over several tasks."""
+        return self.folder / "pooled.csv"
+
+    @property
     def own_aggregates(self) -> Path:
         """What the frameworks of foreign tasks would print."""
         return self.folder / "tables" / "own_aggregates.csv"

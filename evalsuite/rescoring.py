@@ -70,7 +70,7 @@ def report_study(out: str | Path, *, store: str | Path = ".evalsuite/store", tel
     if before is None:
         return result
     notes = (*result.notes, *_read_anew(before.scores, concluded.found.scores))
-    return replace(result, notes=notes, rescored=rescored_table(concluded.findings, before.comparisons))
+    return replace(result, notes=notes, rescored=rescored_table(concluded.findings, before.comparisons, before.pooled))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +81,8 @@ class Before:
     """`ANSWER` columns, value and status of scores.parquet."""
     comparisons: pd.DataFrame
     """The comparisons of the primary cell as it was stated then."""
+    pooled: pd.DataFrame
+    """The means over tasks of then; none where they were not kept."""
 
 
 def _before(out: OutDir, manifest: Mapping[str, Any]) -> Before | None:
@@ -88,14 +90,20 @@ def _before(out: OutDir, manifest: Mapping[str, Any]) -> Before | None:
     if not out.scores.exists() or not out.comparisons.exists():
         return None
     stated = manifest["analysis"]
-    frame = pd.read_csv(out.comparisons, keep_default_na=False, na_values=[""])
+    frame = _read(out.comparisons)
     here = (
         (frame["strategy"] == stated["primary_strategy"]["id"])
         & (frame["perturbation"] == stated["primary_perturbation"]["id"])
         & (frame["metric"] == frame["task"].map(stated["metrics"]))
         & (frame["subset"] == "all")
     )
-    return Before(scores=pd.read_parquet(out.scores, columns=[*ANSWER, "value", "status"]), comparisons=frame[here])
+    pooled = _read(out.pooled) if out.pooled.exists() else pd.DataFrame()
+    return Before(scores=pd.read_parquet(out.scores, columns=[*ANSWER, "value", "status"]), comparisons=frame[here], pooled=pooled)
+
+
+def _read(file: Path) -> pd.DataFrame:
+    """A table that an earlier report wrote; `none` and the like are names in it, not missing values."""
+    return pd.read_csv(file, keep_default_na=False, na_values=[""])
 
 
 def _read_anew(before: pd.DataFrame, now: pd.DataFrame) -> list[str]:

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import yaml
-from scipy import stats
+from scipy import optimize, stats
 
 from recompute_families import check_coverage, check_family
 from recompute_resamples import LIMITS, bootstrap_faults, mcnemar
@@ -216,7 +216,7 @@ def mean_numbers(row: Row, paired: Paired, groups: Mapping[Unit, str], rules: Ru
         se = math.sqrt(n_groups / (n_groups - 1) * squares) / n
         se = 0.0 if se < 1e-14 else se
     numbers: dict[str, Any] = {"mean_a": math.fsum(a.values()) / n, "mean_b": math.fsum(b.values()) / n}
-    numbers |= limits(row, mean, se, [len(inside) for inside in members], rules)
+    numbers |= limits(row, mean, se, members, rules)
     binary = n == n_groups and {*a.values(), *b.values()} <= {0.0, 1.0}
     if row["metric"] in RIGHT_OR_WRONG or not pd.isna(row["p_mcnemar"]):
         exact, mid = mcnemar(list(a.values()), [b[sample] for sample in a]) if binary else (None, None)
@@ -236,25 +236,49 @@ def sign_flips(sums: Any) -> tuple[float, bool]:
     return float((1 + count) / (1 + N_RESAMPLES)), False
 
 
-def limits(row: Row, estimate: float, se: float, sizes: Sequence[int], rules: Rules) -> dict[str, Any]:
-    """Interval and equivalence of an estimate, from its standard error and the sizes of the groups."""
+def limits(row: Row, estimate: float, se: float, groups: Sequence[Sequence[float]], rules: Rules) -> dict[str, Any]:
+    """Interval and equivalence of an estimate, from its standard error and the differences (or anything as many) group by group."""
+    sizes = [len(inside) for inside in groups]
     alpha, margin, df = rules.analysis["alpha"], rules.analysis["margin"], len(sizes) - 1
     numbers: dict[str, Any] = {"difference": estimate}
     if df < 1:
         return numbers | dict.fromkeys(("ci_low", "ci_high", *MARGIN_NUMBERS))
     half = stats.t.ppf(1 - alpha / 2, df) * se
     numbers |= {"ci_low": estimate - half, "ci_high": estimate + half}
-    step = 0.0
+    step, errors = 0.0, [se, se]
     if row["metric"] in RIGHT_OR_WRONG or se == 0:
         # As if a share `margin` of groups of n / n_effective samples differed, all in one direction; half a step for continuity.
         n_effective = sum(sizes) ** 2 / math.fsum(size * size for size in sizes)
         span = abs(rules.worst.get(str(row["metric"]), 0.0) - (row["metric"] not in rules.lower)) or 1.0
         rate = min(margin / span, 1.0)
-        se, step = max(se, span * math.sqrt(rate * (1 - rate) / n_effective)), span / n_effective / 2
-    half = stats.t.ppf(1 - alpha, df) * se + step
-    lower, upper = stats.t.sf((estimate + margin - step) / se, df), stats.t.cdf((estimate - margin + step) / se, df)
-    found = (estimate - half, estimate + half, max(lower, upper), lower, upper)
+        floor, step = span * math.sqrt(rate * (1 - rate) / n_effective), span / n_effective / 2
+        at_ends = [floor, floor]
+        if row["metric"] in RIGHT_OR_WRONG and row["metric"] not in SET_METRICS and rate < 1:
+            turned = [[[sign * value / span for value in inside] for inside in groups] for sign in (-1, 1)]
+            at_ends = [max(floor, span * at_margin(values, se / span, rate)) for values in turned]
+        errors = [max(se, end) for end in at_ends]
+    quantile = stats.t.ppf(1 - alpha, df)
+    lower, upper = stats.t.sf((estimate + margin - step) / errors[0], df), stats.t.cdf((estimate - margin + step) / errors[1], df)
+    low, high = estimate - quantile * errors[0] - step, estimate + quantile * errors[1] + step
+    found = (low, high, max(lower, upper), lower, upper)
     return numbers | dict(zip(MARGIN_NUMBERS, found, strict=True))
+
+
+def at_margin(groups: Sequence[Sequence[float]], se: float, rate: float) -> float:
+    """Standard error of the mean if the true difference were `rate`: the likelihood of the three kinds of answers searched for its top."""
+    flat = [value for inside in groups for value in inside]
+    n, mean = len(flat), math.fsum(flat) / len(flat)
+    b, c = math.fsum(max(value, 0) for value in flat), math.fsum(max(-value, 0) for value in flat)
+
+    def slope(q: float) -> float:
+        return b / (q + rate) + c / q - 2 * (n - b - c) / (1 - 2 * q - rate)
+
+    low, high = 1e-13, (1 - rate) / 2 - 1e-13
+    against = 0.0 if slope(low) <= 0 else high if slope(high) >= 0 else optimize.brentq(slope, low, high, xtol=1e-15, rtol=1e-14)
+    alone = math.fsum((value - mean) ** 2 for value in flat) / (n * (n - 1)) if n > 1 else 0.0
+    together = math.fsum(len(inside) ** 2 for inside in groups) / n
+    effect = min(max(se**2 / alone, 1.0), together) if alone > 0 else 1.0
+    return math.sqrt((2 * against + rate * (1 - rate)) * effect / n)
 
 
 def macro_f1(right: Any, predicted: Any, targets: Any) -> float:
@@ -287,7 +311,12 @@ def set_numbers(row: Row, paired: Paired, groups: Mapping[Unit, str], rules: Rul
         se = math.sqrt((n_groups - 1) / n_groups * math.fsum((value - center) ** 2 for value in without))
         se = 0.0 if se < 1e-13 else se
     empty = dict.fromkeys(("p_mcnemar", "p_mcnemar_mid", *LIMITS))
-    numbers = {"mean_a": f[0], "mean_b": f[1], **empty, **limits(row, difference, se, list(Counter(groups.values()).values()), rules)}
+    numbers = {
+        "mean_a": f[0],
+        "mean_b": f[1],
+        **empty,
+        **limits(row, difference, se, [[0.0] * n for n in Counter(groups.values()).values()], rules),
+    }
     rng = np.random.default_rng(20240726)
     differ = [g for g in range(n_groups) if (counts[0, :, g] != counts[1, :, g]).any()]
     exact = len(differ) <= 12

@@ -57,7 +57,7 @@ def _show_result(result: Result, as_json: bool) -> None:
     if result.rescored is not None:
         print_table(result.rescored)
         click.echo()
-    if result.verdicts is not None:
+    if result.verdicts is not None and result.verdicts.rows:
         print_table(result.verdicts)
         click.echo()
     if result.report is not None:

@@ -9,6 +9,9 @@ from evalsuite.report.blocks import CONTROLS, Table
 PLAIN_WIDTH = 160
 """Characters of a line where there is no terminal to ask."""
 
+MIN_WORDS = 16
+"""Characters that a column of words has at least, if its words are as long."""
+
 
 def print_table(table: Table) -> None:
     """Print a table to standard output, as wide as the terminal is; colours only on a terminal, and only where a reader must look."""
@@ -21,9 +24,12 @@ def print_table(table: Table) -> None:
         return Text(CONTROLS.sub(lambda found: f"U+{ord(found[0]):04X}", text))
 
     drawn = Drawn(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for column in table.columns:
+    for at, column in enumerate(table.columns):
         numeric = column.kind == "number"
-        drawn.add_column(visible(column.label), justify="right" if numeric else "left", no_wrap=numeric, overflow="fold")
+        widest = max((len(visible(row[at].text).plain) for row in table.rows), default=0)
+        # Numbers never fold; a long name above them does, so that it leaves the words of other columns their place.
+        least = widest if numeric else min(widest, MIN_WORDS)
+        drawn.add_column(visible(column.label), justify="right" if numeric else "left", min_width=least, overflow="fold")
     last: tuple[str, ...] = ()
     for row in table.rows:
         texts = tuple(cell.text for cell in row)

@@ -10,6 +10,7 @@ from evalsuite.report.blocks import Block, Cell, Column, Paragraph, Raw, Section
 from evalsuite.report.findings import Findings, Pair, main_rows, of_pair, pairs_of, pooled_rows
 from evalsuite.report.forests import MAX_FORESTS, forest_figure, grouped_tasks, overview_figures, pools, several_languages
 from evalsuite.report.words import SHARES, counted, interval, listed, number, p_number, share
+from evalsuite.stats.meta import MIN_TASKS
 
 
 def tasks_across_section(findings: Findings) -> Section | None:
@@ -62,10 +63,22 @@ def methods_blocks(findings: Findings) -> list[Block]:
         columns=tuple(Column(label=head, kind=kinds.get(head, "text")) for head in heads),
         rows=tuple(_shown(row, several=several) for row in rows),
         data=data_of_rows(columns, rows),
-        note="The verdict rests on the first line of a pair; p-values are not corrected here. The meta-analysis asks about tasks like "
-        "these that were not run, so that its interval is wider where tasks differ. An odds ratio above 1 favours the first model.",
+        note=_note(findings),
     )
     return [Paragraph(text=_agreement(said)), table]
+
+
+def _note(findings: Findings) -> str:
+    """How to read the table, of no more methods than were used."""
+    said = ["The verdict rests on the first line of a pair; p-values are not corrected here."]
+    meta = findings.analyses.meta
+    if len(meta):
+        said.append("The meta-analysis asks about tasks like these that were not run, so that its interval is wider where tasks differ.")
+        if meta["ci_low"].isna().any():
+            said.append(f"From fewer than {MIN_TASKS} tasks nothing is said about others: no interval is given.")
+    if len(findings.analyses.mixed):
+        said.append("An odds ratio above 1 favours the first model.")
+    return " ".join(said)
 
 
 def _methods(findings: Findings, pair: Pair) -> list[tuple[Any, ...]]:
@@ -74,7 +87,8 @@ def _methods(findings: Findings, pair: Pair) -> list[tuple[Any, ...]]:
     points = "difference"
     analyses = findings.analyses
     for row in of_pair(pooled_rows(findings), pair):
-        if row["difference"] is None:
+        # Of a single task the mean is the comparison itself, whose other methods stand under “Sensitivity”.
+        if row["difference"] is None or (row["n_tasks"] == 1 and not len(analyses.mixed)):
             return []
         n = counted(int(row["n_groups"]), "independent group")
         weighed = "each task counts the same" if findings.study.analysis.pooling == "tasks" else "each distinct question counts the same"

@@ -7,9 +7,9 @@ from functools import partial
 
 import pandas as pd
 
-from evalsuite.report.answer_plots import StackGroup, StackPlot, StackRow
 from evalsuite.report.blocks import Block, Bullets, DataFile, Figure, Paragraph, Section, Table
 from evalsuite.report.findings import Findings, data_of, in_order, main_rows, primary_metrics, records, whole
+from evalsuite.report.plots.answers import StackGroup, StackPlot, StackRow
 from evalsuite.report.sentences import MISSING, Row
 from evalsuite.report.tables import Shown, number_column, several_answers, table_of, text_column
 from evalsuite.report.words import SHARES, counted, interval, listed, number, share

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from evalsuite.report.explorer_tables import ExplorerData
-from evalsuite.report.plots import Plot, Verdict
+from evalsuite.report.plots import Plot
+from evalsuite.report.verdicts import Verdict
 
 Raw = str | int | float | bool | None
 """A value as it stands in a CSV file; None and NaN are empty fields."""

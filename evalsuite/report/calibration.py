@@ -7,10 +7,10 @@ from statistics import fmean
 
 import pandas as pd
 
-from evalsuite.report.answer_plots import Curve, CurvePanel, CurvePlot, CurvePoint
 from evalsuite.report.blocks import Block, Bullets, DataFile, Figure, Paragraph, Section, Table, slug
 from evalsuite.report.figures.canvas import model_style
 from evalsuite.report.findings import Findings, data_of, in_order, main_rows, pairs_of, primary_strategy, records
+from evalsuite.report.plots.answers import Curve, CurvePanel, CurvePlot, CurvePoint
 from evalsuite.report.sentences import Row
 from evalsuite.report.tables import Shown, number_column, table_of, text_column
 from evalsuite.report.words import SHARES, Scale, counted, interval, listed, number, p_number, p_phrase, share
@@ -207,6 +207,7 @@ def selective_figure(findings: Findings, rows: pd.DataFrame, selective: pd.DataF
         f"{row['task']}, {row['model']}: {number(row['selective_50'], SHARES)}% at half, {number(row['selective_80'], SHARES)}% at four "
         f"fifths, {number(row['accuracy'], SHARES)}% of all."
         for row in records(rows)
+        if row["accuracy"] is not None
     )
     left_out = selective["task"].nunique() - len(plot.panels)
     more = f" {counted(left_out, 'further task')}: in the CSV file." if left_out else ""

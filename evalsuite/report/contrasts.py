@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
@@ -10,9 +10,10 @@ from evalsuite.report.blocks import Block, Bullets, DataFile, Figure, Paragraph,
 from evalsuite.report.figures.canvas import MUTED, limits, model_style
 from evalsuite.report.findings import Findings, Pair, data_of, in_order, records
 from evalsuite.report.forests import grid_figures, shown, spoken_rows, verdict_color
-from evalsuite.report.plots import ForestPlot, ForestRow, GridCell, Verdict
+from evalsuite.report.plots.differences import ForestPlot, ForestRow, GridCell
 from evalsuite.report.sentences import Row
 from evalsuite.report.tables import Shown, number_column, table_of, text_column
+from evalsuite.report.verdicts import Verdict
 from evalsuite.report.words import SHARES, counted, interval, language_name, number, p_number, p_phrase, scale_of, sentence_case, share
 
 MAX_ROWS = 24
@@ -184,25 +185,14 @@ def _forest(findings: Findings, kind: str, rows: Sequence[Row], frame: pd.DataFr
     style = model_style(findings.study.models)
     pairs: list[Pair] = list(dict.fromkeys((row["model_a"], row["model_b"]) for row in rows))
     conditions = {(row["first"], row["second"]) for row in rows}
-    forest = []
-    for pair in pairs:
-        forest += [ForestRow(label=f"{pair[0]} − {pair[1]}", kind="heading")] if len(pairs) > 1 else []
-        for row in rows:
-            if (row["model_a"], row["model_b"]) == pair:
-                verdict = _verdict(findings, row)
-                detail = f"{number(row['contrast'], SHARES, signed=True)} ({interval(row['ci_low'], row['ci_high'], SHARES)})"
-                forest.append(
-                    ForestRow(
-                        label=row["task"],
-                        second=f"− {row['other_task']}" if kind == "language" else row["first"] if len(conditions) > 1 else "",
-                        detail="not established" if row["contrast"] is None else detail,
-                        verdict=verdict,
-                        difference=shown(row["contrast"], 100),
-                        low=shown(row["ci_low"], 100),
-                        high=shown(row["ci_high"], 100),
-                        color=verdict_color(verdict, style[pair[0]][0], style[pair[1]][0]),
-                    )
-                )
+    several = len(conditions) > 1
+    of_pair = {
+        pair: [_forest_row(findings, row, style, several=several) for row in rows if (row["model_a"], row["model_b"]) == pair]
+        for pair in pairs
+    }
+    forest: list[ForestRow] = []
+    for (a, b), own in of_pair.items():
+        forest += [*([ForestRow(label=f"{a} − {b}", kind="heading")] if len(pairs) > 1 else []), *own]
     one = pairs[0] if len(pairs) == 1 else None
     ends = [end for row in forest for end in (row.difference, row.low, row.high)]
     plot = ForestPlot(
@@ -221,10 +211,26 @@ def _forest(findings: Findings, kind: str, rows: Sequence[Row], frame: pd.DataFr
     whose = f"of {one[0]} minus {one[1]}" if one else "of each pair"
     total = counted(sum(row.kind == "single" for row in forest), "change")
     caption = f"Change of the difference {whose}, {under}: {n} of {total} {_stand(n)} out."
-    alt = (
-        f"Forest plot of differences in differences, {under}; to the right of zero the first model of the pair gains. {spoken_rows(forest)}"
-    )
+    alt = f"Forest plot of differences in differences, {under}; to the right of zero the first model of the pair gains. "
+    # With several pairs the same labels come once per pair.
+    alt += spoken_rows(forest) if one else " ".join(f"{a} minus {b}: {spoken_rows(own)}" for (a, b), own in of_pair.items())
     return Figure(name=f"contrasts_{kind}", plot=plot, caption=caption, alt=alt, data=data_of(frame))
+
+
+def _forest_row(findings: Findings, row: Row, style: Mapping[str, tuple[str, int]], *, several: bool) -> ForestRow:
+    """One contrast; with several conditions its label names its own."""
+    verdict = _verdict(findings, row)
+    detail = f"{number(row['contrast'], SHARES, signed=True)} ({interval(row['ci_low'], row['ci_high'], SHARES)})"
+    return ForestRow(
+        label=row["task"],
+        second=f"− {row['other_task']}" if row["kind"] == "language" else row["first"] if several else "",
+        detail="not established" if row["contrast"] is None else detail,
+        verdict=verdict,
+        difference=shown(row["contrast"], 100),
+        low=shown(row["ci_low"], 100),
+        high=shown(row["ci_high"], 100),
+        color=verdict_color(verdict, style[row["model_a"]][0], style[row["model_b"]][0]),
+    )
 
 
 def _stand(n: int) -> str:

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from evalsuite.report.answer_plots import CostPlot, CostPoint
 from evalsuite.report.blocks import Block, Figure, Section
 from evalsuite.report.figures.canvas import limits, model_style
 from evalsuite.report.findings import Findings, data_of, in_order, primary_strategy, records
+from evalsuite.report.plots.answers import CostPlot, CostPoint
 from evalsuite.report.sentences import Row
 from evalsuite.report.tables import Shown, number_column, table_of, text_column
 from evalsuite.report.words import SHARES, counted, interval, listed, number, share
@@ -17,6 +17,9 @@ from evalsuite.stats.pooling import COUNTED
 
 MIN_SPREAD = 1.05
 """Dearest over cheapest answer from which on a figure against cost shows anything."""
+
+NOT_TESTED = "That is what was seen, not a test of one strategy against another; intervals stand in the table."
+"""Ends the reading of the figure: the strategy with the highest mean is picked after the fact."""
 
 
 def cost_section(findings: Findings) -> Section | None:
@@ -114,4 +117,4 @@ def _reading(findings: Findings, rows: Sequence[Row]) -> str:
             more = number(top["mean"] - base["mean"], SHARES, signed=True)
             best.setdefault(top["strategy"], []).append(f"{model} ({more} points for {_spent(top) / _spent(base):.2g} times the tokens)")
     said = [f"{strategy} has the most right answers for {listed(models)}" for strategy, models in best.items()]
-    return f"Right answers against tokens; grey lines join the models under one strategy: {'; '.join(said)}. Intervals stand in the table."
+    return f"Right answers against tokens; grey lines join the models under one strategy: {'; '.join(said)}. {NOT_TESTED}"

@@ -452,7 +452,7 @@
       const bar = element("span", { class: "bar", "aria-hidden": "true" });
       bar.style.width = `${share / 100}%`;
       bar.style.background = colorOf(modelOf(row, side));
-      made.append(element("span", {}, `${(share / 100).toFixed(1)}\u202f%`), element("span", { class: "track" }, bar));
+      made.append(element("span", {}, `${(share / 100).toFixed(1)}%`), element("span", { class: "track" }, bar));
     }
     if (isAnswer) made.prepend(element("span", { class: "answer-sign" }, share === null || share === undefined ? "\u25b8 its answer" : "\u25b8 "));
     return made;
@@ -481,7 +481,7 @@
     const notes = answer[1] === -1 && answer[3] ? ["no text was generated, the likeliest choice is the answer"] : [];
     if (answer[4] === "length") notes.push("stopped at the token limit");
     if (answer[5] > 1) notes.push(`${answer[5]} requests; the output is that of the one that decided`);
-    if (answer[6] !== null && answer[6] !== undefined) notes.push(`${(answer[6] / 100).toFixed(1)}\u202f% of the next-token probability lies on the labels`);
+    if (answer[6] !== null && answer[6] !== undefined) notes.push(`${(answer[6] / 100).toFixed(1)}% of the next-token probability lies on the labels`);
     if (notes.length) made.append(element("p", { class: "small" }, notes.join("; ").replace(/^./, (first) => first.toUpperCase()) + "."));
     return made;
   }

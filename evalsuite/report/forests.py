@@ -10,8 +10,9 @@ import pandas as pd
 from evalsuite.report.blocks import Data, Figure, slug
 from evalsuite.report.figures.canvas import INK, MUTED, limits, model_style
 from evalsuite.report.findings import Findings, Pair, data_of, main_rows, of_pair, pairs_of, pooled_name, pooled_rows, records
-from evalsuite.report.plots import VERDICTS, ForestPlot, ForestRow, GridCell, GridPlot, Verdict
+from evalsuite.report.plots.differences import ForestPlot, ForestRow, GridCell, GridPlot
 from evalsuite.report.sentences import Row, pooled_metric, why_not_established
+from evalsuite.report.verdicts import VERDICTS, Verdict
 from evalsuite.report.words import VERDICT_NAMES, Scale, counted, interval, language_name, number, scale_of, share
 
 MAX_FORESTS = 6

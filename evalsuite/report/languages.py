@@ -9,9 +9,10 @@ from evalsuite.report.contrasts import contrast_blocks
 from evalsuite.report.figures.canvas import limits, model_style
 from evalsuite.report.findings import Findings, data_of, pooled_rows, records
 from evalsuite.report.forests import NAMES, shown, verdict_color
-from evalsuite.report.plots import VERDICTS, PanelPlot, PanelRow
+from evalsuite.report.plots.means import PanelPlot, PanelRow
 from evalsuite.report.sentences import Row
 from evalsuite.report.tables import Shown, number_column, table_of, text_column
+from evalsuite.report.verdicts import VERDICTS
 from evalsuite.report.words import SHARES, VERDICT_NAMES, counted, interval, language_name, listed, number, p_number, share
 
 

@@ -15,32 +15,41 @@ MAX_NAMED = 4
 
 def notices(findings: Findings) -> tuple[Notice, ...]:
     """What must not be overlooked: failures, a changed analysis, models that are test instruments."""
-    found: list[Notice] = [*part_notice(findings)]
-    failed = in_order(findings, findings.estimates[findings.estimates["n_failed"].fillna(0) > 0])
-    if len(failed):
-        where = [f"{task} ({', '.join(dict.fromkeys(own['model']))})" for task, own in failed.groupby("task", sort=False)]
-        text = (
-            f"Answers failed for reasons that are not the models': {listed(where)}. The comparisons that need them are not established "
-            "until the study is run again without failures, or the samples are excluded by name for all models."
-        )
-        found.append(Notice(level="failure", text=text))
+    found: list[Notice] = [*part_notice(findings), *failure_notice(findings)]
     if findings.manifest.get("analysis_changes"):
         text = (
             "The analysis was changed after it was first stated; what the change touches is exploratory. "
             "The changes stand under “How to reproduce it”."
         )
         found.append(Notice(level="warning", text=text))
-    found.extend(missing_notice(findings))
+    return (*found, *missing_notice(findings), *instrument_notice(findings))
+
+
+def failure_notice(findings: Findings) -> tuple[Notice, ...]:
+    """Where answers failed, and what becomes of the comparisons that need them."""
+    failed = in_order(findings, findings.estimates[findings.estimates["n_failed"].fillna(0) > 0])
+    if not len(failed):
+        return ()
+    where = [f"{task} ({', '.join(dict.fromkeys(own['model']))})" for task, own in failed.groupby("task", sort=False)]
+    text = (
+        f"Answers failed for reasons that are not the models': {listed(where)}. The comparisons that need them are not established "
+        "until the study is run again without failures, or the samples are excluded by name for all models."
+    )
+    return (Notice(level="failure", text=text),)
+
+
+def instrument_notice(findings: Findings) -> tuple[Notice, ...]:
+    """Models that are test instruments by their own note in the registry."""
     notes = [(name, str(info.get("note") or "")) for name, info in findings.models.items() if name in findings.study.models]
     instruments = [(name, note) for name, note in notes if "test instrument" in note.lower()]
-    if instruments:
-        same = dict.fromkeys(note[:1].lower() + note[1:].rstrip(".") for _, note in instruments)
-        text = (
-            f"{listed([name for name, _ in instruments])}: {'; '.join(same)}. "
-            "These results say nothing about any model that is meant for medical use."
-        )
-        found.append(Notice(level="warning", text=text))
-    return tuple(found)
+    if not instruments:
+        return ()
+    same = dict.fromkeys(note[:1].lower() + note[1:].rstrip(".") for _, note in instruments)
+    text = (
+        f"{listed([name for name, _ in instruments])}: {'; '.join(same)}. "
+        "These results say nothing about any model that is meant for medical use."
+    )
+    return (Notice(level="warning", text=text),)
 
 
 def part_notice(findings: Findings) -> tuple[Notice, ...]:
@@ -51,7 +60,8 @@ def part_notice(findings: Findings) -> tuple[Notice, ...]:
     options = [f"--{key} {value if key == 'limit' else ','.join(value)}" for key, value in chosen if value]
     n_family = family_size(findings)
     size = "" if n_family is None else f" of {counted(n_family, 'comparison')}"
-    corrected = "The correction runs over the whole" if findings.study.analysis.correction != "none" else "It belongs to a"
+    stated = (main_rows(findings, findings.comparisons)["role"] == "primary").any()
+    corrected = "The correction runs over the whole" if stated and findings.study.analysis.correction != "none" else "It belongs to a"
     text = f"Part of the study only: {', '.join(options)}. {corrected} pre-stated family{size}."
     return (Notice(level="warning", text=text),)
 

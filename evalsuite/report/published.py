@@ -11,8 +11,8 @@ from evalsuite.published.reproduce import Beside, beside
 from evalsuite.report.blocks import Block, Bullets, Cell, Column, Figure, Paragraph, Section, Table
 from evalsuite.report.figures.canvas import limits
 from evalsuite.report.findings import Findings, data_of, in_order, main_rows, records
+from evalsuite.report.plots.published import BesidePlot, BesideRow
 from evalsuite.report.published_differences import GRIM_WORDS, PRINTED, READINGS
-from evalsuite.report.published_plots import BesidePlot, BesideRow
 from evalsuite.report.tables import Row, Shown, table_of
 from evalsuite.report.words import counted, interval, listed, number, share
 

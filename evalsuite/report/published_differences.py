@@ -269,7 +269,7 @@ def _numbers(frame: pd.DataFrame, printed: pd.DataFrame) -> Section:
         note = "GRIM (Brown and Heathers 2017): no whole number of right answers among so many items gives the printed value."
         blocks.append(_values_table(impossible, name="cannot_have_arisen", title="Values that cannot have arisen", note=note))
     tested = printed[printed["grim"].isin(["possible", "impossible"])]
-    text = f"GRIM was possible for {len(tested):,} of {counted(len(printed), 'printed number')}; {len(impossible):,} cannot have arisen."
+    text = f"GRIM can be applied to {len(tested):,} of {counted(len(printed), 'printed number')}; {len(impossible):,} cannot have arisen."
     blocks.append(Paragraph(text=text, small=True))
     if not len(frame) and 0 < len(printed) <= MAX_VALUES:
         blocks.append(printed_table(printed))

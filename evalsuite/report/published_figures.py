@@ -11,7 +11,7 @@ from evalsuite.published.records import SHARES, Paper
 from evalsuite.report.blocks import Figure
 from evalsuite.report.figures.canvas import limits
 from evalsuite.report.findings import data_of, records
-from evalsuite.report.published_plots import BesidePlot, BesideRow, MatrixCell, MatrixPlot
+from evalsuite.report.plots.published import BesidePlot, BesideRow, MatrixCell, MatrixPlot
 from evalsuite.report.tables import Row
 from evalsuite.report.words import Scale, counted, listed, number, share
 

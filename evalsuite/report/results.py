@@ -11,11 +11,11 @@ from evalsuite.report.figures.canvas import limits, model_style
 from evalsuite.report.findings import Findings, data_of, in_order, is_set_metric, main_rows, other_rows, parts, records
 from evalsuite.report.forests import shown
 from evalsuite.report.notices import MAX_NAMED
-from evalsuite.report.plots import DotPanel, DotPlot, DotRow
+from evalsuite.report.plots.means import DotPanel, DotPlot, DotRow
 from evalsuite.report.secondary import secondary_rows
 from evalsuite.report.sentences import Row
 from evalsuite.report.tables import chance_of, comparison_table, estimate_table, p_note, sensitivity_table, zero_width
-from evalsuite.report.words import counted, listed, number, scale_of, share
+from evalsuite.report.words import SHARES, counted, listed, number, scale_of, share
 
 
 def differences_section(findings: Findings) -> Section | None:
@@ -49,8 +49,16 @@ def scores_section(findings: Findings) -> Section | None:
     if findings.study.analysis.missing == "incorrect" and any(is_set_metric(findings, metric) for metric in rows["metric"]):
         rule += " (metrics of a whole cell: as no class)"
     note = f"An answer that is unparsed, truncated or too long {rule}. Intervals are at {share(1 - findings.study.analysis.alpha)}."
+    if any(_beyond(findings, row) for row in records(rows)):
+        note += " A t interval is symmetric and can reach beyond what a mean can be; read it as reaching to that end."
     table = estimate_table(findings, rows, name="scores", title="Scores in the primary cell", note=note)
     return Section(anchor="scores", title="Scores", blocks=(*dot_figures(findings, rows), table))
+
+
+def _beyond(findings: Findings, row: Row) -> bool:
+    """Whether an interval reaches beyond 0 or 100%, where the metric runs between them."""
+    ends = (row["ci_low"], row["ci_high"])
+    return scale_of(findings, row["metric"]) == SHARES and any(end is not None and not 0 <= end <= 1 for end in ends)
 
 
 def dot_figures(findings: Findings, frame: pd.DataFrame) -> tuple[Figure, ...]:

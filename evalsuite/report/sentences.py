@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from evalsuite.report.findings import Findings, Pair, family_size, is_set_metric, pooled_name, primary_metrics, whole
-from evalsuite.report.plots import VERDICTS, Verdict
+from evalsuite.report.verdicts import VERDICTS, Verdict
 from evalsuite.report.words import CORRECTIONS, counted, interval, listed, number, p_phrase, scale_of, share
 from evalsuite.stats.design import MIN_GROUPS
 

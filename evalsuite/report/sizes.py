@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from evalsuite.report.blocks import Block, Figure, Section
 from evalsuite.report.contrasts import contrast_blocks
 from evalsuite.report.figures.canvas import limits, model_style
-from evalsuite.report.findings import Findings, data_of, in_order, records
+from evalsuite.report.findings import Findings, data_of, in_order, pooled_name, records
 from evalsuite.report.forests import shown
-from evalsuite.report.plots import SizePlot, SizePoint
+from evalsuite.report.plots.means import SizePlot, SizePoint
 from evalsuite.report.sentences import Row
 from evalsuite.report.tables import Shown, number_column, table_of, text_column
 from evalsuite.report.words import SHARES, counted, interval, language_name, number, p_number
@@ -41,13 +41,13 @@ def _scaling(findings: Findings) -> list[Block]:
         text_column("Model", lambda row: str(row["model"])),
         text_column("Domain", lambda row: str(row["domain"])),
         number_column("Parameters, 10⁹", lambda row: f"{row['parameters_b']:g}"),
-        *([text_column("Over", lambda row: scope_name(row["scope"]))] if several else []),
+        *([text_column("Over", lambda row: scope_name(findings, row["scope"]))] if several else []),
         number_column("Mean %", lambda row: number(row["mean"], SHARES)),
         number_column("Interval", lambda row: interval(row["ci_low"], row["ci_high"], SHARES)),
         number_column("Questions", lambda row: "–" if row["n_questions"] is None else f"{round(row['n_questions']):,}"),
     ]
     note = (
-        "Means over the distinct questions of all right-or-wrong tasks. Models differ in more than size, so this is no experiment on size."
+        f"Means over the distinct questions of {pooled_name(findings)}. Models differ in more than size, so this is no experiment on size."
     )
     blocks.append(table_of(frame, columns, name="scaling", title="Means by number of parameters", note=note))
     return blocks
@@ -69,7 +69,7 @@ def _figure(findings: Findings, rows: Sequence[Row]) -> Figure:
     )
     ends = limits([end for point in points for end in (point.mean, point.low, point.high)])
     plot = SizePlot(
-        axis="mean over all tasks, percent",
+        axis=f"mean over {pooled_name(findings)}, percent",
         points=points,
         lines=_lines(rows),
         limits=(max(ends[0], 0.0), min(ends[1], 102.0)),
@@ -107,7 +107,7 @@ def _matched(findings: Findings) -> list[Block]:
         text_column("Size", lambda row: str(row["size"])),
         text_column("Specialist", lambda row: str(row["model_a"])),
         text_column("Generalist", lambda row: str(row["model_b"])),
-        *([text_column("Over", lambda row: scope_name(row["scope"]))] if frame["scope"].nunique() > 1 else []),
+        *([text_column("Over", lambda row: scope_name(findings, row["scope"]))] if frame["scope"].nunique() > 1 else []),
         number_column("Difference", lambda row: number(row["difference"], SHARES, signed=True)),
         number_column("Interval", lambda row: interval(row["ci_low"], row["ci_high"], SHARES)),
         number_column("p, not corrected", lambda row: p_number(row["p_value"])),
@@ -118,7 +118,7 @@ def _matched(findings: Findings) -> list[Block]:
     return [table_of(frame, columns, name="size_matched", title=title, note=note)]
 
 
-def scope_name(scope: str) -> str:
+def scope_name(findings: Findings, scope: str) -> str:
     """A scope of pooled numbers in words: `language:en` as `English`."""
     kind, _, name = str(scope).partition(":")
-    return "all tasks" if kind == "all" else language_name(name) if kind == "language" else name
+    return pooled_name(findings) if kind == "all" else language_name(name) if kind == "language" else name

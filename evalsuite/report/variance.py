@@ -7,9 +7,9 @@ from functools import partial
 
 import pandas as pd
 
-from evalsuite.report.answer_plots import StackGroup, StackPlot, StackRow
 from evalsuite.report.blocks import Block, Figure, Paragraph, Section
 from evalsuite.report.findings import Findings, data_of, in_order, records
+from evalsuite.report.plots.answers import StackGroup, StackPlot, StackRow
 from evalsuite.report.sentences import Row
 from evalsuite.report.tables import Shown, number_column, table_of, text_column
 from evalsuite.report.words import SHARES, listed, number, scale_of

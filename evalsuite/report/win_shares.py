@@ -9,7 +9,7 @@ import pandas as pd
 from evalsuite.report.blocks import Figure, Section
 from evalsuite.report.figures.canvas import MUTED, model_style
 from evalsuite.report.findings import Findings, data_of, in_order, records
-from evalsuite.report.plots import SharePlot, ShareRow
+from evalsuite.report.plots.differences import SharePlot, ShareRow
 from evalsuite.report.sentences import Row
 from evalsuite.report.tables import Shown, number_column, table_of, text_column
 from evalsuite.report.words import SHARES, counted, interval, number, sentence_case, share
@@ -73,7 +73,7 @@ def _reading(rows: Sequence[Row]) -> str:
     who = "the first model of a pair" if row["model_a"] == "" else f"{row['model_a']} against {row['model_b']}"
     n = {key: int(row[key]) for _, _, key in PARTS}
     over = counted(int(row["n_comparisons"]), "comparison")
-    return f"Of {over}, {who} wins {n['n_wins']}, ties {n['n_ties']} and loses {n['n_losses']}."
+    return f"Of {over}, each taken alone and not corrected, {who} wins {n['n_wins']}, ties {n['n_ties']} and loses {n['n_losses']}."
 
 
 def _named(row: Row) -> str:

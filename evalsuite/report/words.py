@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from evalsuite.report.findings import Findings
-from evalsuite.report.plots import Verdict
+from evalsuite.report.verdicts import Verdict
 
 VERDICT_NAMES: dict[Verdict, str] = {
     "a_better": "better",

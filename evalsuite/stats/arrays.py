@@ -20,6 +20,9 @@ IntArray = npt.NDArray[np.int64]
 BLOCK_CELLS = 2_000_000
 """Most float64 numbers that a resampling method holds at once (16 MB)."""
 
+SMALLEST = float(np.finfo(np.float64).tiny)
+"""What a p-value is given as that is too small for a float64: no p is 0."""
+
 
 def partition(names: Sequence[str] | npt.NDArray[np.str_]) -> Groups:
     """Number the groups of a table once, in the order of their sorted names.
@@ -82,6 +85,11 @@ def t_interval(estimate: float, se: float, df: int, level: float) -> Interval:
         return Interval(estimate=estimate, low=np.nan, high=np.nan, se=np.nan, df=max(df, 0), level=level)
     half = 0.0 if se == 0 else float(stats.t.ppf(0.5 + level / 2, df)) * se
     return Interval(estimate=estimate, low=estimate - half, high=estimate + half, se=se, df=df, level=level)
+
+
+def t_tail(statistic: float, df: int) -> float:
+    """P(T > statistic) of Student's t. Never 0: what is below the smallest normal float64 (2.2e-308) is given as that."""
+    return max(float(stats.t.sf(statistic, df)), SMALLEST)
 
 
 def cluster_t_interval(values: npt.ArrayLike, group_index: npt.ArrayLike, level: float) -> Interval:
@@ -172,14 +180,17 @@ def equivalence_test(interval: Interval, margin: float, alpha: float, least: Lea
     if not 0 < alpha < 0.5:
         raise ValueError(f"alpha = {alpha}: must lie between 0 and 0.5")
     floor = least or LeastVariation(se=0.0, half_step=0.0)
-    inner = t_interval(interval.estimate, max(interval.se, floor.se), interval.df, 1 - 2 * alpha)
-    if np.isnan(inner.se):
+    lower, upper = (
+        t_interval(interval.estimate, max(interval.se, floor.se, own), interval.df, 1 - 2 * alpha)
+        for own in (floor.se_at_lower, floor.se_at_upper)
+    )
+    if np.isnan(lower.se):
         return Equivalence(low=np.nan, high=np.nan, p_above=np.nan, p_below=np.nan)
-    if inner.se == 0:
+    if lower.se == 0 or upper.se == 0:
         return Equivalence(low=np.nan, high=np.nan, p_above=1.0, p_below=1.0)
-    distances = [margin + side * interval.estimate - floor.half_step for side in (1, -1)]
-    above, below = (float(stats.t.sf(distance / inner.se, inner.df)) for distance in distances)
-    return Equivalence(low=inner.low - floor.half_step, high=inner.high + floor.half_step, p_above=above, p_below=below)
+    above = t_tail((margin + interval.estimate - floor.half_step) / lower.se, lower.df)
+    below = t_tail((margin - interval.estimate - floor.half_step) / upper.se, upper.df)
+    return Equivalence(low=lower.low - floor.half_step, high=upper.high + floor.half_step, p_above=above, p_below=below)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -220,6 +231,10 @@ class LeastVariation:
     """Least standard error of the difference."""
     half_step: float
     """Half of the step in which the difference moves."""
+    se_at_lower: float = 0.0
+    """Least standard error of the test against -margin alone, where more is known; see `restricted.with_discordance`."""
+    se_at_upper: float = 0.0
+    """Least standard error of the test against +margin likewise."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

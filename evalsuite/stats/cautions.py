@@ -11,19 +11,28 @@ from dataclasses import asdict, dataclass
 from itertools import combinations
 from typing import Literal
 
+import numpy as np
 import pandas as pd
 
 from evalsuite.metrics.base import Metric
+from evalsuite.stats.arrays import group_sums, partition
+from evalsuite.stats.calibration import right_positions
 from evalsuite.stats.design import MIN_GROUPS, AnalysisDesign
+from evalsuite.stats.differences import sample_differences
 from evalsuite.stats.tables import MISSING_STATUSES, Cells, Condition, estimate_of, excluded_samples, pair_units
 
 Level = Literal["warning", "note"]
-READ = ("task", "strategy", "perturbation", "model", "sample_id", "group", "content_hash", "target", "status", "shown_position")
+READ = (
+    "task", "strategy", "perturbation", "model", "sample_id", "group", "content_hash", "target", "status", "shown_position",
+    "answer_index", "shown_targets",
+)  # fmt: skip
 """Columns of the scores that are read; those that are absent say nothing."""
 COLUMNS = ("level", "kind", "task", "model", "text")
 
 CEILING = 0.95
 """Share of the metric's range from which on a mean leaves no room for a difference."""
+N_DIFFERING, N_EFFECTIVE = 10, 20
+"""Groups that differ, and groups in effect, below which an interval is approximate (docs/simulation.md)."""
 ONE_LETTER = 0.9
 """Share of answers at one place from which on a model answers by place."""
 
@@ -34,8 +43,8 @@ def caution_frame(
     """Everything that a reader of the primary comparisons must be warned of and that scores alone can tell.
 
     Ceiling: both models of a pair have at least `CEILING` of the metric's range; a difference can hardly show. Floor: the intervals
-    of both reach chance; neither is known to know anything, so that a tie means nothing. Duplicates: the same content under
-    several groups of one task counts as independent, and is not. Contradictory keys: the same content with different targets.
+    of both reach chance; neither is known to know anything, so that a tie means nothing. Thin: `thin_evidence`. Duplicates: the same
+    content under several groups of one task counts as independent, and is not. Contradictory keys: the same content with different targets.
     Unlinked: the same content in two tasks without a group in common, which resampling and pooling take for different questions.
     Unequal sets: the models of a task are not scored on the same samples. One letter: a model answers the same place in more than
     `ONE_LETTER` of its answers, though the right ones are not there. Content is `content_hash`: question, context, choices and
@@ -61,6 +70,7 @@ def caution_frame(
         rows = parts[task][here]
         found.extend(ceilings(task, means, design.metrics[name], design.pairs))
         found.extend(floors(task, means, design.metrics[name], design.pairs, chances.get(task)))
+        found.extend(thin_evidence(cells.get(condition_of(design, task), {}), design, task))
         found.extend(repeated_content(task, contents[task]))
         found.extend(unequal_sets(task, rows, drop=design.missing == "drop"))
         found.extend(one_letter(task, rows))
@@ -73,13 +83,46 @@ def primary_means(cells: Cells, design: AnalysisDesign, task: str, n_classes: in
     """Model to mean and lower limit in the primary cell, as `tables.estimate_of`; NaN where failures remain."""
     name = design.primary_metric[task]
     metric = design.metrics[name]
-    where = Condition(task=task, metric=name, strategy=design.primary_strategy, perturbation=design.primary_perturbation)
     excluded = excluded_samples(design.exclude, task)
     found = {
         model: estimate_of(pair_units(cell, cell, metric, design.missing, excluded), metric, n_classes, 1 - design.alpha)
-        for model, cell in cells.get(where, {}).items()
+        for model, cell in cells.get(condition_of(design, task), {}).items()
     }
     return pd.DataFrame.from_dict(found, orient="index", columns=["mean", "se", "ci_low", "ci_high", "ci_level"])
+
+
+def condition_of(design: AnalysisDesign, task: str) -> Condition:
+    """The primary condition of a task."""
+    metric = design.primary_metric[task]
+    return Condition(task=task, metric=metric, strategy=design.primary_strategy, perturbation=design.primary_perturbation)
+
+
+def thin_evidence(models: Mapping[str, pd.DataFrame], design: AnalysisDesign, task: str) -> Iterator[Caution]:
+    """Pairs whose interval is only approximate: few groups differ at all, or a few large groups hold most of the samples.
+
+    Simulated coverage of the 95 % interval keeps within two points of 95 from `N_EFFECTIVE` effective groups, (sum n_g)^2 / sum n_g^2 (Kish
+    1965), and `N_DIFFERING` groups that differ on; below it falls to 82 % or rises to 99 %. Pairs that never differ, and those
+    without a verdict, are told elsewhere. Metrics of a set are left out.
+    """
+    metric = design.metrics[design.primary_metric[task]]
+    excluded = excluded_samples(design.exclude, task)
+    few, uneven = [], []
+    for pair in design.pairs if metric.of_set is None else ():
+        units = pair_units(models.get(pair[0]), models.get(pair[1]), metric, design.missing, excluded)
+        if units.faults or units.n_groups < MIN_GROUPS:
+            continue
+        paired = sample_differences(units, metric)
+        groups = partition(paired.groups)
+        sizes = groups.sizes
+        n_differing = int(np.count_nonzero(np.abs(group_sums(paired.values, groups.index)) > 1e-12))
+        if 0 < n_differing < N_DIFFERING:
+            few.append(pair)
+        elif sizes.sum() ** 2 / (sizes @ sizes) < N_EFFECTIVE:
+            uneven.append(pair)
+    for found, what in ((few, f"Fewer than {N_DIFFERING} groups differ at all"), (uneven, f"Fewer than {N_EFFECTIVE} groups in effect")):
+        if found:
+            text = f"{what}: {listed(found, design.pairs)}. The p-value holds, the interval is approximate."
+            yield Caution(level="note", kind="thin", task=task, text=text)
 
 
 def contents_of(rows: pd.DataFrame, design: AnalysisDesign) -> pd.DataFrame:
@@ -147,10 +190,11 @@ def unequal_sets(task: str, rows: pd.DataFrame, *, drop: bool) -> Iterator[Cauti
 
 
 def one_letter(task: str, rows: pd.DataFrame) -> Iterator[Caution]:
-    """Models that answer one place nearly always, where the right answers are not nearly always one choice."""
+    """Models that answer one place nearly always, where the right answers are not nearly always shown at one place."""
+    positions = right_positions(rows)
     for model, part in rows.groupby("model", observed=True):
         places = part["shown_position"].dropna()
-        keys = part.loc[places.index, "target"].value_counts(normalize=True)
+        keys = positions.loc[places.index].value_counts(normalize=True)
         if len(places) < MIN_GROUPS or (len(keys) and keys.iloc[0] > ONE_LETTER):
             continue
         share = float(places.value_counts(normalize=True).iloc[0])
@@ -191,7 +235,7 @@ class Caution:
     level: Level
     """`warning`: a number may mislead; `note`: good to know."""
     kind: str
-    """ceiling, floor, duplicates, contradictory_keys, unlinked, unequal_sets or one_letter."""
+    """ceiling, floor, thin, duplicates, contradictory_keys, unlinked, unequal_sets or one_letter."""
     task: str
     """Task, or two of them joined by a comma."""
     model: str = ""

@@ -18,10 +18,21 @@ import pandas as pd
 
 from evalsuite.metrics.base import Metric
 from evalsuite.seeds import derive_seed
-from evalsuite.stats.arrays import FloatArray, IntArray, Interval, cluster_t_interval, equivalence_test, least_variation, partition
+from evalsuite.stats.arrays import (
+    FloatArray,
+    IntArray,
+    Interval,
+    LeastVariation,
+    cluster_t_interval,
+    equivalence_test,
+    least_variation,
+    partition,
+)
 from evalsuite.stats.bootstrap import cluster_bootstrap
 from evalsuite.stats.design import MIN_GROUPS, AnalysisDesign, Role
+from evalsuite.stats.differences import sample_differences
 from evalsuite.stats.randomisation import McNemar, Randomisation, mcnemar_p, sign_flip_p
+from evalsuite.stats.restricted import with_discordance
 from evalsuite.stats.set_metrics import OfCounts, macro_f1_of_counts, set_metric_comparison
 from evalsuite.stats.tables import (
     Condition,
@@ -161,17 +172,14 @@ def mean_numbers(units: PairedUnits, metric: Metric, design: AnalysisDesign, see
     means = sample_means(units)
     groups = partition(means.groups)
     index = groups.index
-    raw = means.a - means.b
-    # Sums of the same replicates in another order differ in the last bit; that is no difference.
-    noise = 1e-12 * np.maximum(1, np.maximum(np.abs(means.a), np.abs(means.b)))
-    differences = np.where(np.abs(raw) <= noise, 0.0, raw if metric.higher_is_better else -raw)
+    differences = sample_differences(units, metric).values
     interval = cluster_t_interval(differences, index, 1 - design.alpha)
     test = sign_flip_p(differences, index, design.n_resamples, seed)
     resampled = cluster_bootstrap(differences, index, 1 - design.alpha, design.n_resamples, seed)
     mcnemar = mcnemar_of(means.a, means.b, metric) if len(index) == units.n_groups else None
     return {
         **shared_numbers(interval, test),
-        **margin_numbers(interval, groups.sizes, metric, design),
+        **margin_numbers(interval, floor_of(groups.sizes, metric, design, interval.se, differences, index), design),
         "method": f"sign-flip over groups, {test.method}; cluster-robust t",
         "mean_a": float(means.a.mean()),
         "mean_b": float(means.b.mean()),
@@ -197,7 +205,7 @@ def set_numbers(units: PairedUnits, metric: Metric, n_classes: int, design: Anal
         )
     return {
         **shared_numbers(interval, result.test),
-        **margin_numbers(interval, partition(units.groups).sizes, metric, design),
+        **margin_numbers(interval, floor_of(partition(units.groups).sizes, metric, design, interval.se), design),
         "method": f"answers swapped within groups, {result.test.method}; jackknife t over groups",
         "mean_a": result.value_a,
         "mean_b": result.value_b,
@@ -209,25 +217,45 @@ def shared_numbers(interval: Interval, test: Randomisation) -> dict[str, Any]:
     return {"difference": interval.estimate, "ci_low": interval.low, "ci_high": interval.high, "p_value": test.p_value}
 
 
-def margin_numbers(interval: Interval, group_sizes: IntArray, metric: Metric, design: AnalysisDesign) -> dict[str, Any]:
-    """Equivalence and non-inferiority of an oriented difference; what does not differ in the data is not taken for what cannot differ.
+def floor_of(
+    group_sizes: IntArray,
+    metric: Metric,
+    design: AnalysisDesign,
+    se: float,
+    differences: FloatArray | None = None,
+    group_index: IntArray | None = None,
+) -> LeastVariation | None:
+    """What a difference is taken to vary at least in a test against the margin: what was not seen is not taken for what cannot be.
 
-    Right-or-wrong metrics have the floor of `arrays.least_variation`. Metrics of a set of classes have it by analogy: exact where
-    all classes are as frequent, too low for one whose score hangs on a rare class. Replicates and variants are treated as
-    all-or-nothing too. Other metrics have it only where the differences do not vary at all: between bounded values a true
-    difference of the margin needs a non-zero difference in at least margin / span of the samples, so that the same bound holds
-    for seeing none of them.
+    Right-or-wrong metrics have the floor of `arrays.least_variation`, raised by the discordance that was seen
+    (`restricted.with_discordance`). Metrics of a set of classes have the plain floor by analogy: exact where all classes are as
+    frequent, too low for one whose score hangs on a rare class. Replicates and variants are treated as all-or-nothing too. Other
+    metrics have the plain floor only where the differences do not vary at all: between bounded values a true difference of the margin
+    needs a non-zero difference in at least margin / span of the samples, so that the same bound holds for seeing none of them.
 
     Args:
-        interval: of the difference.
         group_sizes: samples (set metrics: answers) per group.
         metric: its kind and span.
-        design: margin and alpha.
+        design: margin.
+        se: standard error of the difference.
+        differences: per sample; None for a metric of a set.
+        group_index: of the differences.
+
+    Returns:
+        The floor; None where there is none.
     """
     span = abs(metric.best - metric.worst)
-    no_variation = math.isfinite(span) and interval.se <= 1e-12 * span
-    floored = math.isfinite(span) and (metric.binary or metric.of_set is not None or no_variation)
-    least = least_variation(group_sizes, design.margin, span) if floored else None
+    no_variation = math.isfinite(span) and se <= 1e-12 * span
+    if not (math.isfinite(span) and (metric.binary or metric.of_set is not None or no_variation)):
+        return None
+    least = least_variation(group_sizes, design.margin, span)
+    if not metric.binary or differences is None or group_index is None:
+        return least
+    return with_discordance(least, differences, group_index, design.margin, span=span)
+
+
+def margin_numbers(interval: Interval, least: LeastVariation | None, design: AnalysisDesign) -> dict[str, Any]:
+    """Equivalence and non-inferiority of an oriented difference, under the floor of `floor_of`."""
     result = equivalence_test(interval, design.margin, design.alpha, least)
     return {
         "equivalence_low": result.low,

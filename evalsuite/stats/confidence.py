@@ -158,7 +158,8 @@ def share_interval(right: npt.ArrayLike, groups: Sequence[str] | npt.NDArray[np.
         effective = min(n, spread / found.se**2)
     factor = float(stats.t.ppf(0.5 + level / 2, found.df)) ** 2 / effective
     center, half = (share + factor / 2) / (1 + factor), float(np.sqrt(factor * (spread + factor / 4))) / (1 + factor)
-    return max(center - half, 0.0), min(center + half, 1.0)
+    # At shares of 0 and 1 an end is the share itself; rounding must not push it past.
+    return max(min(center - half, share), 0.0), min(max(center + half, share), 1.0)
 
 
 def selective_accuracy(confidence: npt.ArrayLike, right: npt.ArrayLike, coverages: npt.ArrayLike) -> FloatArray:

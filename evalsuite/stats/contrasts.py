@@ -15,11 +15,10 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from evalsuite.metrics.base import Metric
 from evalsuite.seeds import derive_seed
-from evalsuite.stats.arrays import cluster_t_interval, partition
+from evalsuite.stats.arrays import cluster_t_interval, partition, t_tail
 from evalsuite.stats.design import MIN_GROUPS, AnalysisDesign
 from evalsuite.stats.differences import group_means, sample_differences
 from evalsuite.stats.randomisation import sign_flip_p
@@ -277,7 +276,7 @@ def set_contrast(kept: Sequence[PairedUnits], metric: Metric, n_classes: Sequenc
     contrast = gains[0] - gains[1]
     interval = jackknife_interval(float(contrast[0]), contrast[1:], level)
     if interval.se > 0:
-        p_value = float(2 * stats.t.sf(abs(interval.estimate) / interval.se, interval.df))
+        p_value = 2 * t_tail(abs(interval.estimate) / interval.se, interval.df)
     else:
         p_value = 1.0 if interval.se == 0 and abs(interval.estimate) < 1e-12 else np.nan
     return {

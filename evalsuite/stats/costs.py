@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from evalsuite.stats.arrays import partition
 from evalsuite.stats.design import AnalysisDesign
-from evalsuite.stats.pooling import is_share, pooled_samples, sample_weights, task_counts, weighted_interval
-from evalsuite.stats.tables import UNIT, Condition, PairedUnits, excluded_samples, pair_units
+from evalsuite.stats.pooling import is_share
+from evalsuite.stats.scaling import pooled_mean
+from evalsuite.stats.tables import UNIT, Cells, PairedUnits, excluded_samples, pair_units
 
-Cells = Mapping[Condition, Mapping[str, pd.DataFrame]]
-"""Condition to model to its answers, from `tables.split_conditions`."""
 SPENT = {"n_calls": "calls", "n_prompt_tokens": "prompt_tokens", "n_output_tokens": "output_tokens"}
 """Column of the scores to column of the frame."""
 COLUMNS = (
@@ -61,7 +58,7 @@ def cost_frame(scores: pd.DataFrame, cells: Cells, design: AnalysisDesign) -> pd
         row |= {"n_answers": len(paid), "ci_level": 1 - design.alpha, "pooling": design.pooling}
         row |= {"tasks": ",".join(tasks), "n_tasks": len(tasks)}
         row["left_out"] = "; ".join(f"{task} ({why})" for task, why in left_out.items())
-        rows.append(row | (mean_of({task: units[task][strategy, model] for task in shares}, design) if shares else {}))
+        rows.append(row | (pooled_mean({task: units[task][strategy, model] for task in shares}, design) if shares else {}))
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
@@ -92,14 +89,3 @@ def answers_of(scores: pd.DataFrame, tasks: list[str], design: AnalysisDesign) -
     left = [rows["task"].eq(task) & rows["sample_id"].isin(list(excluded_samples(design.exclude, task))) for task in tasks]
     gone = np.logical_or.reduce(left) if left else np.zeros(len(rows), dtype=bool)
     return rows[~gone].drop_duplicates(["task", "strategy", "model", *UNIT])
-
-
-def mean_of(units: Mapping[str, PairedUnits], design: AnalysisDesign) -> dict[str, Any]:
-    """The weighted share of right answers of one model under one strategy, with its interval."""
-    pooled = pooled_samples(units, {task: design.metrics[design.primary_metric[task]] for task in units})
-    groups = partition(pooled.groups)
-    counts = task_counts(pooled.tasks, groups.index)
-    weights = sample_weights(counts, pooled.tasks, groups.index, design.pooling)
-    interval = weighted_interval(pooled.a, weights, groups.index, 1 - design.alpha)
-    numbers = {"mean": interval.estimate, "ci_low": interval.low, "ci_high": interval.high}
-    return numbers | {"n_questions": float(counts.max(axis=1).sum()), "n_groups": len(groups.names)}

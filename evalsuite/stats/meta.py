@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy import optimize, stats
 
-from evalsuite.stats.arrays import FloatArray, Interval, t_interval
+from evalsuite.stats.arrays import SMALLEST, FloatArray, Interval, t_interval, t_tail
 from evalsuite.stats.design import AnalysisDesign
 from evalsuite.stats.pooling import Pair, PrimaryUnits, is_share, primary_rows
 from evalsuite.stats.tables import PairedUnits
@@ -103,10 +103,10 @@ def combine(differences: FloatArray, errors: FloatArray, level: float) -> Combin
     known = len(differences) >= MIN_TASKS
     return Combined(
         interval=t_interval(mean, se if known else np.nan, df, level),
-        p_value=float(2 * stats.t.sf(abs(mean) / se, df)) if known else np.nan,
+        p_value=2 * t_tail(abs(mean) / se, df) if known else np.nan,
         tau2=tau2,
         i2=max(0.0, 1 - df / q) if q > 0 else 0.0,
-        p_heterogeneity=float(stats.chi2.sf(q, df)),
+        p_heterogeneity=max(float(stats.chi2.sf(q, df)), SMALLEST),
     )
 
 

@@ -32,12 +32,11 @@ from evalsuite.stats.bootstrap import resampled_ratios
 from evalsuite.stats.design import MIN_GROUPS, AnalysisDesign, Role
 from evalsuite.stats.differences import sample_differences
 from evalsuite.stats.randomisation import sign_flip_p
-from evalsuite.stats.tables import Condition, PairedUnits, excluded_samples, pair_units, sample_means
+from evalsuite.stats.restricted import with_discordance
+from evalsuite.stats.tables import Cells, Condition, PairedUnits, excluded_samples, pair_units, sample_means
 from evalsuite.stats.verdicts import adjudicate
 from evalsuite.types import Tell, untold
 
-Cells = Mapping[Condition, Mapping[str, pd.DataFrame]]
-"""Condition to model to its answers, from `tables.split_conditions`."""
 Pair = tuple[str, str]
 PrimaryUnits = Mapping[Pair, Mapping[str, PairedUnits]]
 """Pair to task to their paired answers in the primary cell, in the order of the study."""
@@ -92,9 +91,10 @@ def pooled_frame(
 
     Interval: `weighted_interval`. p: sign flips of the sums of w d over the global groups, all tasks of a group at once. Sensitivity:
     percentile bootstrap over global groups. Equivalence and non-inferiority: `arrays.equivalence_test` with
-    `least_pooled_variation`. Over one task all numbers are those of its comparison, resamples included. Correction: over the pairs
-    of the study (`design.n_pairs`), a family of its own, in the scope `all`; other scopes are exploratory and read off the plain p.
-    Verdicts as in `compare`; a side without any readable answer in one of the tasks allows no verdict but a difference.
+    `least_pooled_variation`, raised by `restricted.with_discordance`. Over one task all numbers are those of its comparison, resamples
+    included. Correction: over the pairs of the study (`design.n_pairs`), a family of its own, in the scope `all`; other scopes are
+    exploratory and read off the plain p. Verdicts as in `compare`; a side without any readable answer in one
+    of the tasks allows no verdict but a difference.
 
     Args:
         units: from `primary_units`.
@@ -237,7 +237,8 @@ def pooled_numbers(pooled: PooledSamples, index: IntArray, seed: int, design: An
         boot = np.quantile(
             resampled_ratios(sums, sizes, design.n_resamples, np.random.default_rng(seed)), [0.5 - level / 2, 0.5 + level / 2]
         )
-    least = least_pooled_variation(sizes, counts > 0, design.margin)
+    plain = least_pooled_variation(sizes, counts > 0, design.margin)
+    least = with_discordance(plain, pooled.differences, index, design.margin, weights=weights, n_distinct=counts.max(axis=1))
     against_margin = equivalence_test(interval, design.margin, design.alpha, least)
     return {
         "n_questions": float(counts.max(axis=1).sum()),

@@ -15,6 +15,7 @@ from scipy import stats
 
 from evalsuite.stats.arrays import least_variation
 from evalsuite.stats.design import MIN_GROUPS
+from evalsuite.stats.restricted import against_at_margin
 
 DEFAULT_POWER = 0.8
 
@@ -161,7 +162,10 @@ def attainable(n_samples: int, n_groups: int, *, alpha: float, margin: float, as
     # Two one-sided tests both succeed with probability 2 * Phi((margin - half step - t * floored se) / se) - 1 when the models
     # are equal.
     least = least_variation([1] * n_groups, margin)
-    reach = float(t.ppf(1 - alpha)) * max(se, least.se) + least.half_step + float(t.ppf((1 + assumed.power) / 2)) * se
+    # Equal models differ as often in both directions; at the margin that varies a little more than what will be seen.
+    against = against_at_margin(assumed.discordance / 2, assumed.discordance / 2, margin)
+    at_margin = se * math.sqrt((2 * against + margin * (1 - margin)) / assumed.discordance)
+    reach = float(t.ppf(1 - alpha)) * max(se, at_margin, least.se) + least.half_step + float(t.ppf((1 + assumed.power) / 2)) * se
     return Attainable(
         n_samples=n_samples,
         n_groups=n_groups,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -10,10 +9,8 @@ import pandas as pd
 from evalsuite.metrics.base import Metric
 from evalsuite.stats.arrays import cluster_t_interval, partition
 from evalsuite.stats.design import AnalysisDesign
-from evalsuite.stats.tables import Condition, excluded_samples, pair_units, sample_means
+from evalsuite.stats.tables import Cells, Condition, excluded_samples, pair_units, sample_means
 
-Cells = Mapping[Condition, Mapping[str, pd.DataFrame]]
-"""Condition to model to its answers, from `tables.split_conditions`."""
 STRICT = "_strict"
 """How the name of a metric ends that is another one under the strict reading."""
 COLUMNS = (

@@ -1,4 +1,4 @@
-"""Models by size: means over all tasks against parameters, and specialists against generalists of their own size. Exploratory."""
+"""Models by size: means over the pooled tasks against parameters, and specialists against generalists of their own size. Exploratory."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ MATCHED_COLUMNS = (
 
 
 def scaling_frame(cells: Cells, design: AnalysisDesign, models: Models) -> pd.DataFrame:
-    """The mean of each model of known size over the distinct questions of all right-or-wrong tasks, in the primary cell.
+    """The mean of each model of known size over the distinct questions of the tasks that the study pools, in the primary cell.
 
     Same questions and weights as the pooled difference (`pooling.sample_weights`), with its interval (`pooling.weighted_interval`). A
     model that lacks one of the tasks has a note and no numbers: its mean would be one over other questions.
@@ -68,13 +68,13 @@ def scaling_frame(cells: Cells, design: AnalysisDesign, models: Models) -> pd.Da
         notes = [f"{task}: {'not run' if why.startswith('no scores') else why}" for task, why in lost.items()]
         row |= {"ci_level": 1 - design.alpha, "status_note": "; ".join(notes), "n_groups": 0}
         entered = {task: units[name, name][task] for task in scope.tasks if task not in outside}
-        rows.append(row | ({} if lost else mean_numbers(entered, design)))
+        rows.append(row | ({} if lost else pooled_mean(entered, design)))
     numbers = dict.fromkeys(("parameters_b", "mean", "ci_low", "ci_high", "ci_level", "n_questions"), "float64")
     return pd.DataFrame(rows, columns=list(SCALING_COLUMNS)).astype({**numbers, "n_groups": "int64"})
 
 
-def mean_numbers(entered: Mapping[str, PairedUnits], design: AnalysisDesign) -> dict[str, Any]:
-    """Mean of one model over several tasks, with its interval; `entered` has the model on both sides."""
+def pooled_mean(entered: Mapping[str, PairedUnits], design: AnalysisDesign) -> dict[str, Any]:
+    """Share of right answers of one model over several tasks, with its interval; `entered` has the model on both sides."""
     pooled = pooled_samples(entered, {task: design.metrics[design.primary_metric[task]] for task in entered})
     index = partition(pooled.groups).index
     counts = task_counts(pooled.tasks, index)

@@ -179,8 +179,16 @@ def parts_of(units: PairedUnits, metric: Metric, facets: Sequence[FacetPart] = (
     groups = "" if n_groups == n_samples else f"in {n_groups} groups; the variance counts how they hang together"
     note = "; ".join(filter(None, (groups, negative(left))))
     first = Part(name="samples", n=n_samples, variance=n_samples * samples, of_mean=samples, reducible=inside, note=note)
+    # Another seed or prompt is answered anew, so that replicates' noise is averaged over them too.
     crossed = [
-        Part(name=facet.name, n=1, variance=facet.variance, of_mean=facet.variance, reducible=facet.variance + residual, note=facet.note)
+        Part(
+            name=facet.name,
+            n=1,
+            variance=facet.variance,
+            of_mean=facet.variance,
+            reducible=facet.variance + residual + noise,
+            note=facet.note,
+        )
         for facet, residual in zip(facets, residuals, strict=True)
     ]
     rest = sum(residuals)

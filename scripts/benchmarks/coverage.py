@@ -7,6 +7,7 @@ from math import sqrt
 
 from benchmarks.claims import Claim
 from benchmarks.error_rates import ALPHA, LEVEL, Rate
+from benchmarks.exact_sums import ExactRate
 from benchmarks.simulation_cases import EVEN, SKEWED, Simulation, simulate
 
 N_REPEATS = 2000
@@ -44,6 +45,7 @@ def claims_of(found: Simulation) -> Iterator[Claim]:
     families = [rate for rate in found.families if rate.method == "Holm, any false"]
     yield worst("Holm, any false of ten", families, ALPHA, allowed(families), at_most=True)
     yield worst("equivalence at the margin", found.equivalence, ALPHA, allowed(found.equivalence), at_most=True)
+    yield worst_exact(found.exact_equivalence)
     linked = [rate for rate in found.pooled if rate.method == "linked"]
     yield worst("mean over tasks, lowest coverage", linked, LEVEL, LOWEST, at_most=False)
     pooled = [rate for rate in found.pooled if rate.method == "sign flips"]
@@ -65,10 +67,21 @@ def worst(case: str, rates: Sequence[Rate], nominal: float, target: float, *, at
         peer=nominal,
         target=target,
         at_most=at_most,
-        unit="share of repeats",
+        unit="share",
         error=rate.error,
         detail=f"{kept} of {len(rates)} cases keep it, {rate.n_repeats} repeats each; worst: {described(rate)}",
     )
+
+
+def worst_exact(rates: Sequence[ExactRate]) -> Claim:
+    """The largest error of equivalence by exact sums."""
+    rate = max(rates, key=lambda rate: rate.share)
+    kept = sum(each.share <= ALPHA for each in rates)
+    where = f"{rate.n_samples} single samples, margin {rate.margin:g}, only b right on {rate.only_b:g}"
+    return Claim(
+        case="equivalence at the margin, exact sums", ours=rate.share, peer=ALPHA, target=ALPHA, at_most=True, unit="share",
+        detail=f"{kept} of {len(rates)} cases keep it; worst: {where}",
+    )  # fmt: skip
 
 
 def described(rate: Rate) -> str:

@@ -19,6 +19,7 @@ from evalsuite.stats.bootstrap import cluster_bootstrap
 from evalsuite.stats.multiplicity import holm
 from evalsuite.stats.pooling import Weights, sample_weights, task_counts, weighted_interval
 from evalsuite.stats.randomisation import mcnemar_p, sign_flip_p
+from evalsuite.stats.restricted import with_discordance
 
 LEVEL, ALPHA = 0.95, 0.05
 N_RESAMPLES = 999
@@ -85,7 +86,10 @@ def equivalence_errors(setting: Setting, n_repeats: int, seed: int) -> list[Rate
     differences, index = draw(setting, n_repeats, np.random.default_rng(derive_seed(seed, "equivalence", repr(setting))))
     margin = setting.true_difference
     least = least_variation(setting.group_sizes, margin)
-    n_found = sum(equivalence_test(cluster_t_interval(row, index, LEVEL), margin, ALPHA, least).p_value <= ALPHA for row in differences)
+    n_found = 0
+    for row in differences:
+        floor = with_discordance(least, row, index, margin)
+        n_found += equivalence_test(cluster_t_interval(row, index, LEVEL), margin, ALPHA, floor).p_value <= ALPHA
     return [Rate(setting=setting, method="two one-sided tests", share=n_found / n_repeats, n_repeats=n_repeats)]
 
 

@@ -19,6 +19,7 @@ from benchmarks.error_rates import (
     pooled_rates,
     rates_of,
 )
+from benchmarks.exact_sums import ExactRate, equivalence_error
 from benchmarks.paired_answers import Kind, Setting, Sizes
 from evalsuite.stats.pooling import Weights
 
@@ -94,6 +95,11 @@ def equivalence_cases() -> list[Setting]:
     ]
 
 
+def exact_cases() -> list[tuple[float, float, int]]:
+    """Margin, share on which only b is right, and single samples."""
+    return [(margin, only_b, n) for margin in (0.02, 0.03) for n in (300, 1200, 2000) for only_b in (0.0, 0.002, 0.007, 0.02)]
+
+
 def kind_with(difference: float, only_b: float, accuracy: float = 0.5) -> Kind:
     """The kind on whose samples only b is right with a given probability."""
     a, b = accuracy + difference / 2, accuracy - difference / 2
@@ -133,6 +139,7 @@ def simulate(n_repeats: int, n_groups: Sequence[int] = N_GROUPS) -> Simulation:
         bootstrap=rates_of(coverage_beside_bootstrap, bootstrap_cases(), n_repeats // 5, SEED),
         null=run(false_positives, null_cases()),
         equivalence=run(equivalence_errors, equivalence_cases()),
+        exact_equivalence=[equivalence_error(*case) for case in exact_cases()],
         families=run(family_errors, families()),
         pooled=run(pooled_rates, pooled_cases()),
     )
@@ -152,6 +159,8 @@ class Simulation:
     """False positives."""
     equivalence: list[Rate]
     """False verdicts of equivalence."""
+    exact_equivalence: list[ExactRate]
+    """The same on single samples by exact sums."""
     families: list[Rate]
     """Errors in a family of tasks."""
     pooled: list[Rate]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from benchmarks.error_rates import Rate
+from benchmarks.exact_sums import ExactRate
 from benchmarks.paired_answers import Setting
 from benchmarks.simulation_cases import ACCURACIES, CLUSTERS, DIFFERENCES, EVEN, MARGIN, SKEWED, UNEVEN, Simulation
 
@@ -32,7 +33,12 @@ def results_of(found: Simulation, seed: int, date: str) -> str:
         f" a share near 5 or 95 % is {error:.2f} points.\n"
     )
     parts = [head, *coverage_parts(found.coverage), *bootstrap_part(found.bootstrap), *null_part(found.null)]
-    parts += [*family_part(found.families), *equivalence_part(found.equivalence), *pooled_part(found.pooled)]
+    parts += [
+        *family_part(found.families),
+        *equivalence_part(found.equivalence),
+        *exact_part(found.exact_equivalence),
+        *pooled_part(found.pooled),
+    ]
     return "\n".join(parts)
 
 
@@ -115,6 +121,18 @@ def equivalence_part(rates: Sequence[Rate]) -> Iterator[str]:
     for case in cases:
         row = [rate for rate in rates if (rate.setting.sizes, rate.setting.icc, rate.setting.n_groups) == case]
         yield line(SIZES[case[0]], f"{case[1]:g}", str(case[2]), *(percent(rate) for rate in sorted(row, key=only_b)))
+    yield ""
+
+
+def exact_part(rates: Sequence[ExactRate]) -> Iterator[str]:
+    """The same without draws."""
+    yield "By exact sums over the counts of discordant answers, single samples:\n"
+    shares = sorted({rate.only_b for rate in rates})
+    yield "| margin | samples | " + " | ".join(f"{100 * share:g} %" for share in shares) + " |"
+    yield "|---:|---:|" + "---:|" * len(shares)
+    for margin, n in dict.fromkeys((rate.margin, rate.n_samples) for rate in rates):
+        row = sorted((rate for rate in rates if (rate.margin, rate.n_samples) == (margin, n)), key=lambda rate: rate.only_b)
+        yield line(f"{100 * margin:g}", str(n), *(f"{100 * rate.share:.2f}" for rate in row))
     yield ""
 
 

@@ -87,10 +87,10 @@ def design_of(study: Study) -> AnalysisDesign:
     )
 
 
-def card_of(name: str, n_samples: int) -> TaskCard:
+def card_of(name: str, n_samples: int, language: str, family: str) -> TaskCard:
     """A card with nothing special."""
     return TaskCard(
-        name=name, kind="choice", description="Drawn.", language="en", licence="MIT", citation="none",
+        name=name, kind="choice", description="Drawn.", language=language, family=family, licence="MIT", citation="none",
         splits={"test": Split(n_rows=n_samples)}, split="test",
         exemplar_split=None, metric="accuracy", metrics=("accuracy",), chance=1 / N_CHOICES,
     )  # fmt: skip
@@ -105,14 +105,14 @@ def run(n_models: int, n_tasks: int, n_samples: int, out: Path) -> dict[str, Any
         name: {
             "domain": "biomedical" if name != models[-1] else "generalist",
             "base": models[-1],
-            "parameters_b": 7.0,
-            "languages": ("en",),
+            "parameters_b": float(2 ** (place % 7)),
+            "languages": ("en", "es"),
         }
-        for name in models
+        for place, name in enumerate(models)
     }
-    labels = Labels(
-        languages=dict.fromkeys(tasks, "en"), families={task: task for task in tasks}, chances=dict.fromkeys(tasks, 0.25), models=facts
-    )
+    languages = {task: "es" if place % 2 else "en" for place, task in enumerate(tasks)}
+    families = {task: f"family_{place // 2}" for place, task in enumerate(tasks)}
+    labels = Labels(languages=languages, families=families, chances=dict.fromkeys(tasks, 1 / N_CHOICES), models=facts)
     seconds: dict[str, float] = {}
     cpu_seconds: dict[str, float] = {}
     clocks = [time.perf_counter(), time.process_time()]
@@ -129,7 +129,7 @@ def run(n_models: int, n_tasks: int, n_samples: int, out: Path) -> dict[str, Any
     lap("analyses")
     findings = Findings(
         study=study, models=facts, scores=scores, estimates=estimates, comparisons=comparisons, analyses=analyses, labels=labels,
-        cards={task: card_of(task, n_samples) for task in tasks}, metrics=METRICS,
+        cards={task: card_of(task, n_samples, languages[task], families[task]) for task in tasks}, metrics=METRICS,
     )  # fmt: skip
     report = build(findings)
     lap("building the report")

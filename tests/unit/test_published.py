@@ -31,8 +31,8 @@ from evalsuite.published.reproduce import Asked, Measured, beside, comparability
 from evalsuite.report import build
 from evalsuite.report.blocks import Figure, Notice, Report, Table, blocks_of, figures_of, tables_of
 from evalsuite.report.figures import draw
+from evalsuite.report.plots.published import BesidePlot, BesideRow, MatrixCell, MatrixPlot
 from evalsuite.report.published_differences import cannot_be_known, fault_lines, glance_table, published_report, said
-from evalsuite.report.published_plots import BesidePlot, BesideRow, MatrixCell, MatrixPlot
 from evalsuite.resolve import resolve
 from evalsuite.stats.grim import fitting_denominators
 from evalsuite.stats.unpaired import unpaired_interval, wilson_interval
@@ -336,6 +336,12 @@ class TestReport:
         assert "unpaired" in cannot_be_known(frame)
         assert "unpaired" not in cannot_be_known(frame[frame.ci_low.isna()])
         assert any("counts the first item of MedNLI twice" in line for line in fault_lines(paper))
+
+    def test_a_set_of_data_sets_is_not_counted_beside_its_members(self, registry: dict[str, ModelEntry]) -> None:
+        paper = load_paper("aloe_family")
+        frame = differences(paper, registry)
+        assert set(frame.loc[frame["overall"], "task"]) == {"MultiMedQA", "average of last four"}
+        assert said(paper, registry, frame)[1].startswith("13 of 16 differences favour the biomedical model and 1 the generalist; 2 are")
 
     def test_the_sentence_counts_what_the_table_shows(self, registry: dict[str, ModelEntry]) -> None:
         paper = load_paper("2404.04067v3")

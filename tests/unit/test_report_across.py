@@ -10,9 +10,11 @@ import pytest
 
 from evalsuite.metrics import METRICS
 from evalsuite.report import build
+from evalsuite.report.across import methods_blocks
 from evalsuite.report.blocks import Bullets, Definitions, Figure, Paragraph, Report, Section, Table, data_files_of, figures_of, tables_of
 from evalsuite.report.findings import Findings
-from evalsuite.report.plots import ForestPlot, GridPlot, PanelPlot, SharePlot, SizePlot
+from evalsuite.report.plots.differences import ForestPlot, GridPlot, SharePlot
+from evalsuite.report.plots.means import PanelPlot, SizePlot
 from evalsuite.stats.analyses import Labels, analyse
 from evalsuite.stats.compare import compare_frames
 from evalsuite.stats.design import AnalysisDesign
@@ -113,7 +115,7 @@ def test_shares_add_up_and_the_whole_comes_last() -> None:
     assert [row.win + row.tie + row.loss for row in plot.rows] == [100.0] * 3
     assert table(built, "win_shares")[1][:6] == [f"{CLINICAL} − {GENERALIST}", "4", "1", "25.0", "5.0 to 45.0", "2"]
     (figure,) = [block for block in built.blocks if isinstance(block, Figure)]
-    assert figure.caption == "Of 8 comparisons, the first model of a pair wins 4, ties 3 and loses 1."
+    assert figure.caption == "Of 8 comparisons, each taken alone and not corrected, the first model of a pair wins 4, ties 3 and loses 1."
 
 
 def test_a_single_pair_is_not_summed_up_and_pairs_without_numbers_are_left_out() -> None:
@@ -304,3 +306,35 @@ def test_pairs_that_could_not_be_pooled_do_not_break_the_sections() -> None:
     assert plots(part(found, "languages"), PanelPlot)[0].panels[0][1][0].mean_a is None
     methods = [row[0] for row in table(part(found, "across"), "methods")[1:]]
     assert methods == ["mean difference, each distinct question counts the same", "the same, bootstrap over groups"]
+
+
+def test_of_a_single_task_there_is_no_mean_to_take_in_another_way() -> None:
+    frames = {"pooled": pd.DataFrame([pooled_row(tasks="pubmedqa", n_tasks=1)]), "meta": meta().iloc[:0], "mixed": mixed().iloc[:0]}
+    assert methods_blocks(whole(**frames)) == []
+    assert methods_blocks(whole(**frames | {"mixed": mixed()})) != []
+
+
+@pytest.mark.parametrize(
+    ("frames", "said", "unsaid"),
+    [
+        ({"meta": meta().iloc[:0]}, "odds ratio", "meta-analysis"),
+        ({"mixed": mixed().iloc[:0]}, "meta-analysis", "odds ratio"),
+        ({"meta": meta(ci_low=None, ci_high=None)}, "From fewer than 3 tasks nothing is said about others: no interval is given.", "–"),
+        ({"meta": meta()}, "meta-analysis", "fewer than 3 tasks"),
+    ],
+)
+def test_a_note_speaks_of_no_method_that_was_not_used(frames: dict[str, pd.DataFrame], said: str, unsaid: str) -> None:
+    built = part(whole(**frames), "across")
+    (note,) = [block.note for block in built.blocks if isinstance(block, Table) and block.name == "methods"]
+    assert said in note
+    assert unsaid not in note
+
+
+def test_contrasts_of_several_pairs_are_told_apart_without_eyes() -> None:
+    third = "a-third"
+    rows = [contrast_row("language", "pubmedqa", 0.1, other_task="headqa_es", model_a=model) for model in (CLINICAL, third)]
+    pairs = study(models=[CLINICAL, GENERALIST, third], pairs=[[CLINICAL, GENERALIST], [third, GENERALIST]])
+    found = findings(study=pairs, analyses=analyses(contrasts=pd.DataFrame(rows)), labels=LABELS)
+    (figure,) = [block for block in part(found, "languages").blocks if isinstance(block, Figure) and block.name == "contrasts_language"]
+    for model in (CLINICAL, third):
+        assert f"{model} minus {GENERALIST}: pubmedqa − headqa_es: +10.0 (7.0 to 13.0)." in figure.alt

@@ -13,7 +13,7 @@ from evalsuite.report.blocks import Answer, Figure, Report, slug
 from evalsuite.report.findings import Findings
 from evalsuite.report.forests import stems
 from evalsuite.report.markdown import render_markdown
-from evalsuite.report.plots import ForestPlot, GridPlot
+from evalsuite.report.plots.differences import ForestPlot, GridPlot
 from evalsuite.stats.analyses import Analyses
 from tests.unit.report_analyses import LABELS, analyses, pooled, pooled_row
 from tests.unit.report_findings import CLINICAL, GENERALIST, TASKS, comparison_row, comparisons, estimates, findings, study

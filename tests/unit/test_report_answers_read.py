@@ -7,10 +7,10 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from evalsuite.report.answer_plots import StackPlot
 from evalsuite.report.answers_read import answers_read_section, format_or_knowledge, status_frame
 from evalsuite.report.blocks import Figure, Paragraph, Table
 from evalsuite.report.figures import draw
+from evalsuite.report.plots.answers import StackPlot
 from evalsuite.types import STATUSES
 from tests.unit.report_answer_frames import analyses
 from tests.unit.report_findings import CLINICAL, GENERALIST, TASKS, comparison_row, comparisons, estimates, findings, scores, study

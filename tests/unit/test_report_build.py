@@ -29,7 +29,8 @@ from evalsuite.report.blocks import (
 )
 from evalsuite.report.build import SECTIONS
 from evalsuite.report.findings import Findings
-from evalsuite.report.plots import DotPlot, ForestPlot
+from evalsuite.report.plots.differences import ForestPlot
+from evalsuite.report.plots.means import DotPlot
 from evalsuite.report.write import csv_text
 from evalsuite.stats.compare import compare_frames
 from evalsuite.stats.design import AnalysisDesign

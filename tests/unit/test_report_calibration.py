@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pandas as pd
 
-from evalsuite.report.answer_plots import CurvePlot
 from evalsuite.report.blocks import Bullets, DataFile, Figure, Paragraph, Table
 from evalsuite.report.calibration import MAX_PAIRS, MAX_PANELS, MIN_KEPT, calibration_section
 from evalsuite.report.figures import draw
 from evalsuite.report.findings import Findings
+from evalsuite.report.plots.answers import CurvePlot
 from tests.unit.report_answer_frames import analyses, calibration, calibration_pairs, reliability, selective
 from tests.unit.report_findings import CLINICAL, GENERALIST, TASKS, comparisons, findings, study
 

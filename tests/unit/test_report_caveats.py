@@ -13,6 +13,7 @@ from evalsuite.config import Study
 from evalsuite.metrics import METRICS
 from evalsuite.report import build
 from evalsuite.report.blocks import Cell, Data, Definitions, Notice, Report, Table, blocks_of, figures_of, tables_of
+from evalsuite.report.notices import part_notice
 from evalsuite.report.write import csv_text
 from tests.unit.report_findings import CLINICAL, GENERALIST, TASKS, comparison_row, comparisons, estimates, findings, scores, study
 
@@ -219,3 +220,9 @@ def test_texts_in_csv_files_never_run_as_formulas() -> None:
     assert [line[0] for line in lines] == ["'=1+1", "'+x", "'-x", "'@x", "'\tx", "'\rx", "x=1", ""]
     assert {line[1] for line in lines} == {"-0.5"}
     assert csv_text(Data(columns=("n",), rows=((-3,), (-1e-9,)))) == "n\n-3\n-1e-09\n"
+
+
+def test_a_part_of_a_study_whose_analysis_was_changed_is_not_said_to_be_corrected() -> None:
+    found = findings(comparisons=comparisons().assign(role="exploratory"), selection={"limit": 40})
+    (notice,) = part_notice(found)
+    assert notice.text == "Part of the study only: --limit 40. It belongs to a pre-stated family of 5 comparisons."

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from evalsuite.report.answer_plots import CostPlot
 from evalsuite.report.blocks import Figure, Table
 from evalsuite.report.cost import cost_section
 from evalsuite.report.figures import draw
+from evalsuite.report.plots.answers import CostPlot
 from tests.unit.report_answer_frames import analyses, costs
 from tests.unit.report_findings import CLINICAL, GENERALIST, findings
 

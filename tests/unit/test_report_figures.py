@@ -13,20 +13,9 @@ from matplotlib.text import Text
 from evalsuite.report.figures import DRAWN_BY, draw
 from evalsuite.report.figures.canvas import DEFAULTS, STYLE, WIDTH_IN
 from evalsuite.report.figures.sizes import side_by_side
-from evalsuite.report.plots import (
-    VERDICTS,
-    ForestPlot,
-    ForestRow,
-    GridCell,
-    GridPlot,
-    PanelPlot,
-    PanelRow,
-    SharePlot,
-    ShareRow,
-    SizePlot,
-    SizePoint,
-    Verdict,
-)
+from evalsuite.report.plots.differences import ForestPlot, ForestRow, GridCell, GridPlot, SharePlot, ShareRow
+from evalsuite.report.plots.means import PanelPlot, PanelRow, SizePlot, SizePoint
+from evalsuite.report.verdicts import VERDICTS, Verdict
 
 HOSTILE = "<script>$\\frac{a}{</script>&_b"
 LONG = "clinical-continued-pretrained-on-very-many-notes-of-one-hospital-70b-instruct"

@@ -15,7 +15,7 @@ from evalsuite.report.figures import draw
 from evalsuite.report.figures.canvas import model_style
 from evalsuite.report.html import render_html, visible_controls
 from evalsuite.report.markdown import escape_markdown, render_markdown
-from evalsuite.report.plots import DotPanel, DotPlot, DotRow
+from evalsuite.report.plots.means import DotPanel, DotPlot, DotRow
 from tests.unit.report_findings import CLINICAL, GENERALIST, TASKS, card, comparisons, findings, models, prompts, study
 
 HOSTILE = '<script>alert("x")</script> | $a_b$ `c` & é'

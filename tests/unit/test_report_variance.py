@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from evalsuite.report.answer_plots import StackPlot
 from evalsuite.report.blocks import Figure, Notice, Paragraph, Table
 from evalsuite.report.cautions import MAX_LISTED, cautions_section
 from evalsuite.report.figures import draw
+from evalsuite.report.plots.answers import StackPlot
 from evalsuite.report.variance import variance_section
 from tests.unit.report_answer_frames import analyses, cautions, variance
 from tests.unit.report_findings import CLINICAL, GENERALIST, TASKS, findings

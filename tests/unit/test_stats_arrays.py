@@ -290,3 +290,10 @@ def test_equivalence_of_equal_models_is_found_in_large_samples():
     assert np.mean(verdicts) > 0.95
     assert not found_equivalent(np.zeros(99), np.arange(99), 0.03, 0.05)
     assert found_equivalent(np.zeros(130), np.arange(130), 0.03, 0.05)
+
+
+def test_no_p_is_zero_however_far_the_tail():
+    assert stats.t.sf(71.0, 5000) == 0  # else this says nothing
+    found = equivalence_test(t_interval(0.5, 0.0075, 5000, 0.95), 0.03, 0.05)
+    assert 0 < found.p_above < 1e-300
+    assert found.p_below == 1

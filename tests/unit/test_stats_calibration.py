@@ -162,6 +162,14 @@ def test_properties_of_calibration(rows, n_bins, random):
     assert again[1] == pytest.approx(curve, abs=1e-9)
 
 
+def test_the_interval_of_a_bin_holds_its_share_to_the_last_digit():
+    rng = np.random.default_rng(0)
+    for n in range(2, 80):
+        names = [f"g{number if number < 2 else rng.integers(n)}" for number in range(n)]
+        assert share_interval(np.ones(n), names, 0.95)[1] == 1
+        assert share_interval(np.zeros(n), names, 0.95)[0] == 0
+
+
 def test_the_interval_of_a_bin_is_wilsons_with_t():
     right = np.r_[np.ones(37), np.zeros(3)]
     # Singles have the variance spread / (n - 1), so that the effective number is n - 1.

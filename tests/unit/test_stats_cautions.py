@@ -58,7 +58,7 @@ def test_a_plain_study_has_nothing_to_be_warned_of():
 
 def test_a_ceiling_needs_both_models():
     found = cautions(study({"a": 0.975, "b": 1.0, "c": 0.9}))
-    assert list(found) == ["ceiling"]
+    assert set(found) == {"ceiling", "thin"}
     assert found["ceiling"]["text"] == "Both have 95% or more of the best possible accuracy: a and b. A difference can hardly show."
     assert (found["ceiling"]["level"], found["ceiling"]["task"], found["ceiling"]["model"]) == ("note", "t", "")
     assert "all 2 pairs" in cautions(study({"a": 0.975, "b": 1.0, "c": 0.95}))["ceiling"]["text"]
@@ -77,6 +77,19 @@ def test_failures_leave_no_mean_to_judge():
     scores = study({"a": 0.3, "b": 0.25, "c": 0.7})
     scores.loc[0, ["status", "value"]] = ["failed", np.nan]
     assert cautions(scores) == {}
+
+
+def test_thin_evidence_is_told_where_few_groups_differ_or_few_hold_most():
+    one, other = answered("a", 0.7), answered("b", 0.7)
+    for n_differing, warned in ((0, False), (3, True), (9, True), (10, False)):
+        other["value"] = np.where(np.arange(40) < n_differing, 1 - one["value"], one["value"])
+        found = cautions(pd.concat([one, other]), replace(DESIGN, pairs=(("a", "b"),)), chances={})
+        assert ("thin" in found) == warned
+    assert found == {}
+    uneven = study(n=200, group=["big"] * 120 + [f"g{i}" for i in range(80)])
+    said = cautions(uneven, chances={})["thin"]
+    assert said["text"] == "Fewer than 20 groups in effect: all 2 pairs. The p-value holds, the interval is approximate."
+    assert said["level"] == "note"
 
 
 def test_content_under_several_groups_counts_as_duplicates():
@@ -158,6 +171,17 @@ def test_one_letter_is_right_where_all_keys_are_there():
     assert cautions(scores) == {}
     few = study(n=8, shown_position=1)
     assert "one_letter" not in cautions(few)
+
+
+def test_one_letter_counts_keys_where_they_were_shown():
+    # The data set always has its key first, the shuffled choices do not: answering the third place is answering by place.
+    shown = np.arange(40) % 4
+    own = {"target": "0", "shown_targets": np.tile(shown.astype(str), 3), "shown_position": np.tile(shown, 3), "answer_index": 0}
+    scores = study().assign(**own)
+    scores.loc[scores["model"] == "b", "shown_position"] = 2
+    assert cautions(scores)["one_letter"]["model"] == "b"
+    # And the other way round: keys anywhere in the data set, all shown at the third place.
+    assert "one_letter" not in cautions(study().assign(shown_targets="2", shown_position=2))
 
 
 def test_warnings_come_first_and_the_order_of_rows_does_not_matter():

@@ -91,7 +91,14 @@ def test_numbers_are_those_of_the_paired_t_interval_and_of_mcnemar():
     assert (row["mean_a"], row["mean_b"]) == pytest.approx((39 / 60, 34 / 60))
     inner = stats.ttest_1samp(d, 0).confidence_interval(0.90)
     step = 1 / 120  # half a sample: right or wrong answers move in steps
-    assert (row["equivalence_low"], row["equivalence_high"]) == pytest.approx((inner.low - step, inner.high + step))
+    errors = []
+    for along, against in ((4 / 60, 9 / 60), (9 / 60, 4 / 60)):  # Tango 1998 at -margin and at +margin
+        q = max(np.roots([2, (2 - along + against) * 0.03 - along - against, -against * 0.03 * 0.97]))
+        errors.append(max(stats.sem(d), np.sqrt((2 * q + 0.03 * 0.97) / 60)))
+    quantile = stats.t.ppf(0.95, 59)
+    wanted = (5 / 60 - quantile * errors[0] - step, 5 / 60 + quantile * errors[1] + step)
+    assert errors[0] > stats.sem(d)
+    assert (row["equivalence_low"], row["equivalence_high"]) == pytest.approx(wanted)
     text = first(scores.assign(metric="rougeL"), replace(DESIGN, primary_metric={"t": "rougeL"}))
     assert (text["equivalence_low"], text["equivalence_high"]) == pytest.approx((inner.low, inner.high))
     exact = mcnemar([[30, 9], [4, 17]], exact=True).pvalue
@@ -102,7 +109,7 @@ def test_numbers_are_those_of_the_paired_t_interval_and_of_mcnemar():
     assert (row["bca_low"], row["bca_high"]) == pytest.approx((row["ci_low"], row["ci_high"]), abs=0.03)
     assert row["p_mcnemar_mid"] == pytest.approx(exact - stats.binom.pmf(4, 13, 0.5))
     # The same half step and floor as for equivalence, one side at a time.
-    t = [(0.03 + side * 5 / 60 - step) / stats.sem(d) for side in (1, -1)]
+    t = [(0.03 + side * 5 / 60 - step) / error for side, error in zip((1, -1), errors, strict=True)]
     assert (row["p_a_noninferior"], row["p_b_noninferior"]) == pytest.approx(tuple(stats.t.sf(t, 59)))
     assert row["p_equivalence"] == max(row["p_a_noninferior"], row["p_b_noninferior"])
     assert (text["p_a_noninferior"], text["p_b_noninferior"]) == pytest.approx(

@@ -102,6 +102,11 @@ def test_tasks_that_agree_too_well_do_not_narrow_the_interval():
     assert found.interval.se == pytest.approx(0.02 / np.sqrt(3))
 
 
+def test_no_p_is_zero_however_far_the_tasks_are_apart():
+    found = combine(np.array([-0.9, 0.0, 0.9]), np.full(3, 0.01), 0.95)
+    assert 0 < found.p_heterogeneity < 1e-300
+
+
 def test_two_tasks_have_a_mean_and_no_interval():
     found = combine(np.array([0.1, 0.2]), np.array([0.02, 0.02]), 0.95)
     assert found.interval.estimate == pytest.approx(0.15)

@@ -22,6 +22,7 @@ from benchmarks.error_rates import (
     pooled_rates,
     rates_of,
 )
+from benchmarks.exact_sums import equivalence_error
 from benchmarks.paired_answers import Kind, Setting, draw, group_sizes, linked_uniforms
 from benchmarks.simulation_cases import EVEN, MARGIN, SKEWED, UNEVEN, Simulation, kind_with
 from benchmarks.simulation_page import BEGIN, END, results_of, with_results
@@ -150,6 +151,15 @@ def test_equivalence_at_the_margin_errs_at_most_at_alpha_for_one_direction(sizes
     assert rate.share <= ALPHA + 3 * error(ALPHA, 1500)
 
 
+def test_exact_sums_are_what_the_draws_approach():
+    setting = Setting(n_groups=200, kinds=(kind_with(MARGIN, 0.005),))
+    exact = equivalence_error(MARGIN, 0.005, 200).share
+    (rate,) = equivalence_errors(setting, 3000, SEED)
+    assert rate.share == pytest.approx(exact, abs=4 * error(exact, 3000))
+    # Only identical counts pass where one more step is too far: 120 samples, none discordant.
+    assert equivalence_error(MARGIN, 0.0, 120).share == pytest.approx(0.97**120, abs=1e-8)
+
+
 def test_a_mean_over_tasks_covers_only_with_its_links():
     case = Pooled(setting=Setting(n_groups=60, icc=0.9, kinds=(Kind(difference=0.1),)), n_others=20)
     rates = {rate.method: rate.share for rate in pooled_rates(case, 1000, SEED)}
@@ -173,6 +183,7 @@ def small():
         bootstrap=coverage_beside_bootstrap(Setting(n_groups=5), 8, 0),
         null=[rate for kinds in (EVEN, SKEWED) for rate in false_positives(Setting(n_groups=10, kinds=kinds), 40, 0)],
         equivalence=equivalence_errors(Setting(n_groups=150, kinds=(kind_with(MARGIN, 0.0),)), 40, 0),
+        exact_equivalence=[equivalence_error(MARGIN, 0.002, 130)],
         families=family_errors(Family(setting=Setting(n_groups=10), n_tasks=2), 40, 0),
         pooled=pooled_rates(Pooled(setting=linked, n_others=10), 40, 0),
     )

@@ -145,6 +145,15 @@ def test_exemplar_seeds_are_a_crossed_facet_of_two_way_analysis_of_variance():
     assert math.isnan(found["residual"]["n_to_halve"])
 
 
+def test_more_exemplar_seeds_average_replicates_too():
+    """Nothing but replicates' noise: under twice the seeds there are twice the answers, so that four seeds halve the standard error."""
+    rng = np.random.default_rng(3)
+    scores = pd.concat([of_table(rng.normal(size=(400, 2)), strategy=name) for name in ("few", "few_1", "few_2")])
+    found = parts(scores, strategies=SEEDS)
+    assert found["replicates"]["share"] > 0.9
+    assert found["exemplar_seeds"]["n_to_halve"] in (4, 5)
+
+
 def test_the_primary_strategy_stands_for_its_family():
     rng = np.random.default_rng(3)
     scores = pd.concat([of_table(rng.normal(size=(20, 1)), strategy=name) for name in ("few", "few_1")])

@@ -16,7 +16,6 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.figure import Figure as Canvas
 
-from evalsuite.report.answer_plots import CostPlot, CurvePlot, StackPlot
 from evalsuite.report.figures.beside import beside
 from evalsuite.report.figures.canvas import DEFAULTS, STYLE
 from evalsuite.report.figures.costs import costs
@@ -29,8 +28,11 @@ from evalsuite.report.figures.panels import panels
 from evalsuite.report.figures.shares import share_bars
 from evalsuite.report.figures.sizes import sizes
 from evalsuite.report.figures.stacks import stacks
-from evalsuite.report.plots import DotPlot, ForestPlot, GridPlot, PanelPlot, Plot, SharePlot, SizePlot
-from evalsuite.report.published_plots import BesidePlot, MatrixPlot
+from evalsuite.report.plots import Plot
+from evalsuite.report.plots.answers import CostPlot, CurvePlot, StackPlot
+from evalsuite.report.plots.differences import ForestPlot, GridPlot, SharePlot
+from evalsuite.report.plots.means import DotPlot, PanelPlot, SizePlot
+from evalsuite.report.plots.published import BesidePlot, MatrixPlot
 
 DRAWN_BY: Mapping[type[Plot], Callable[[Any], Canvas]] = {
     ForestPlot: forest,

@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 
 from evalsuite.report.figures.canvas import BAND, INK, MODEL_COLORS, MUTED, PAPER, label_width, new_canvas, row_label, short
 from evalsuite.report.figures.marks import draw_interval, draw_legend, legend_height
-from evalsuite.report.published_plots import BesidePlot, BesideRow
+from evalsuite.report.plots.published import BesidePlot, BesideRow
 
 ROW_IN, HEADING_IN = 0.23, 0.27
 MEASURED, PRINTED = MODEL_COLORS[0], MODEL_COLORS[1]

@@ -11,9 +11,9 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
-from evalsuite.report.answer_plots import CostPlot, CostPoint
 from evalsuite.report.figures.canvas import INK, MODEL_MARKERS, MUTED, PAPER, RULE, WIDTH_IN, new_canvas, short, text_width
 from evalsuite.report.figures.marks import draw_legend, legend_columns, legend_height, legend_names
+from evalsuite.report.plots.answers import CostPlot, CostPoint
 
 PLOT_IN, LINE_IN = 2.5, 0.17
 LEFT_IN, RIGHT_IN = 0.58, 0.22

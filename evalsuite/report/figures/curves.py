@@ -10,9 +10,9 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from evalsuite.report.answer_plots import Curve, CurvePlot
 from evalsuite.report.figures.canvas import INK, MODEL_MARKERS, MUTED, RULE, WIDTH_IN, short, text_width
 from evalsuite.report.figures.marks import draw_legend, legend_columns, legend_height, legend_names
+from evalsuite.report.plots.answers import Curve, CurvePlot
 
 LEFT_IN, RIGHT_IN, GAP_IN, TITLE_IN, FOOT_IN = 0.62, 0.18, 0.3, 0.26, 0.5
 MOST_HEIGHT_IN = 2.3

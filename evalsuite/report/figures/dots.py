@@ -5,7 +5,7 @@ from __future__ import annotations
 from matplotlib.figure import Figure as Canvas
 
 from evalsuite.report.figures.canvas import BAND, INK, MODEL_MARKERS, MUTED, label_width, new_canvas, row_label, short
-from evalsuite.report.plots import DotPlot
+from evalsuite.report.plots.means import DotPlot
 
 
 def dots(plot: DotPlot) -> Canvas:

@@ -24,7 +24,7 @@ from evalsuite.report.figures.canvas import (
     text_width,
 )
 from evalsuite.report.figures.marks import draw_interval, draw_legend, legend_height, mark_style, verdict_entries
-from evalsuite.report.plots import ForestPlot, ForestRow
+from evalsuite.report.plots.differences import ForestPlot, ForestRow
 
 MANY_ROWS = 12
 """From more rows on, numbers stand to the right of the plot and rows are a line high."""

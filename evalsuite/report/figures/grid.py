@@ -9,7 +9,7 @@ from matplotlib.figure import Figure as Canvas
 
 from evalsuite.report.figures.canvas import BAND, INK, MUTED, WIDTH_IN, label_width, new_canvas, row_label, short, text_width
 from evalsuite.report.figures.marks import draw_legend, legend_height, mark_style, verdict_entries
-from evalsuite.report.plots import GridPlot
+from evalsuite.report.plots.differences import GridPlot
 
 WIDEST_IN = 0.62
 """Widest column; fewer columns leave room to the right."""

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.lines import Line2D
 
 from evalsuite.report.figures.canvas import INK, MUTED, PAPER, WIDTH_IN, short, text_width
-from evalsuite.report.plots import Verdict
+from evalsuite.report.verdicts import Verdict
 
 _MARKERS: dict[Verdict, str] = {"a_better": ">", "b_better": "<", "equivalent": "s", "inconclusive": "o", "not_established": "x"}
 

@@ -10,7 +10,7 @@ from matplotlib.patches import Patch, Rectangle
 
 from evalsuite.report.figures.canvas import INK, MODEL_COLORS, MUTED, WIDTH_IN, label_width, new_canvas, row_label, short, text_width
 from evalsuite.report.figures.marks import draw_legend, legend_height
-from evalsuite.report.published_plots import MatrixCell, MatrixPlot
+from evalsuite.report.plots.published import MatrixCell, MatrixPlot
 
 ROW_IN, HEADING_IN = 0.22, 0.27
 WIDEST_IN = 0.62

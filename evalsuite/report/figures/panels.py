@@ -10,7 +10,7 @@ from matplotlib.patches import Patch, Rectangle
 
 from evalsuite.report.figures.canvas import BAND, INK, MODEL_MARKERS, MUTED, RULE, WIDTH_IN, label_width, new_axes, row_label, short
 from evalsuite.report.figures.marks import draw_interval, draw_legend, legend_height, mark_style, verdict_entries
-from evalsuite.report.plots import PanelPlot, PanelRow
+from evalsuite.report.plots.means import PanelPlot, PanelRow
 
 HEADING_IN, ROW_IN, APART_IN = 0.28, 0.42, 0.14
 

@@ -8,7 +8,7 @@ from matplotlib.patches import Patch
 
 from evalsuite.report.figures.canvas import BAND, INK, MUTED, PAPER, RULE, label_width, new_canvas, row_label, short
 from evalsuite.report.figures.marks import draw_legend, legend_height
-from evalsuite.report.plots import SharePlot, ShareRow
+from evalsuite.report.plots.differences import SharePlot, ShareRow
 
 STRIPES = "/////"
 NARROWEST = 9.0

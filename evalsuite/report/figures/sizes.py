@@ -13,7 +13,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLoca
 
 from evalsuite.report.figures.canvas import INK, MUTED, PAPER, WIDTH_IN, new_canvas, short
 from evalsuite.report.figures.marks import draw_legend, legend_height
-from evalsuite.report.plots import SizePlot, SizePoint
+from evalsuite.report.plots.means import SizePlot, SizePoint
 
 PLOT_IN, KEY_LINE_IN = 2.5, 0.18
 LEFT_IN, RIGHT_IN = 0.55, 0.2

@@ -6,9 +6,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from matplotlib.patches import Patch
 
-from evalsuite.report.answer_plots import StackPlot, StackRow
 from evalsuite.report.figures.canvas import BAND, INK, MUTED, PAPER, label_width, new_canvas, row_label, short
 from evalsuite.report.figures.marks import draw_legend, legend_height
+from evalsuite.report.plots.answers import StackPlot, StackRow
 
 FILLS = ((BAND, ""), (MUTED, ""), (PAPER, "//////"), (PAPER, "......"), (PAPER, "xxxxx"), (INK, ""))
 """Filling and hatching of each part by its place."""

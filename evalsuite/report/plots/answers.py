@@ -1,4 +1,4 @@
-"""What figures about single models' answers show, as data: probabilities, costs, shares. Those about differences stand in `plots`."""
+"""What figures about single models' answers show, as data: probabilities, costs, statuses."""
 
 from __future__ import annotations
 
