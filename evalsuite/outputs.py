@@ -101,6 +101,16 @@ class OutDir:
             raise UserError(Fault(file=str(self.folder), key="--out", value="", allowed="is a file; a folder is needed")) from None
         sweep(self.folder)
 
+    def check_free(self) -> None:
+        """Refuse a directory in which something else than a study's outputs would replace some.
+
+        Raises:
+            UserError: it holds a study or scores.
+        """
+        if self.scores.exists() or self.study.exists():
+            allowed = "holds scores of its own; name another folder"
+            raise UserError(Fault(file=str(self.folder), key="--out", value="", allowed=allowed))
+
     @property
     def plan(self) -> Path:
         """Every cell and sample."""

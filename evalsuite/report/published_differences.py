@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from evalsuite.errors import Fault, UserError
 from evalsuite.models import ModelEntry
 from evalsuite.outputs import OutDir
 from evalsuite.published.differences import LEVEL, differences, unpaired_models, values
@@ -43,9 +42,7 @@ def write_published(paper: Paper, registry: Mapping[str, ModelEntry], folder: Pa
     Raises:
         UserError: the folder holds a study or scores, whose files these would replace.
     """
-    out = OutDir(folder)
-    if out.scores.exists() or out.study.exists():
-        raise UserError(Fault(file=str(folder), key="--out", value="", allowed="holds scores of its own; name another folder"))
+    OutDir(folder).check_free()
     return write_report(published_report(paper, registry), folder, tell)
 
 

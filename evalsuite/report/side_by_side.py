@@ -8,7 +8,6 @@ from typing import Any
 
 import pandas as pd
 
-from evalsuite.errors import Fault, UserError
 from evalsuite.interop.pairing import SideBySide, not_stated_lines
 from evalsuite.outputs import OutDir, write_text
 from evalsuite.report.blocks import Block, Cell, Column, Notice, Paragraph, Report, Section, Table
@@ -31,8 +30,7 @@ def write_side_by_side(result: SideBySide, folder: Path) -> list[Path]:
         UserError: the folder holds a study or scores, whose files these would replace.
     """
     out = OutDir(folder)
-    if out.scores.exists() or out.study.exists():
-        raise UserError(Fault(file=str(folder), key="--out", value="", allowed="holds scores of its own; name another folder"))
+    out.check_free()
     out.make()
     write_text(out.comparisons, result.comparisons.to_csv(index=False, lineterminator="\n"))
     return [out.comparisons, *write_report(side_by_side_report(result), folder)]

@@ -23,7 +23,7 @@ from evalsuite.report.figures.canvas import (
     short,
     text_width,
 )
-from evalsuite.report.figures.marks import draw_interval, draw_legend, legend_height, mark_style, verdict_entries
+from evalsuite.report.figures.marks import draw_absence, draw_interval, draw_legend, legend_height, mark_style, verdict_entries
 from evalsuite.report.plots.differences import ForestPlot, ForestRow
 
 MANY_ROWS = 12
@@ -126,15 +126,7 @@ def _row_text(axes: Axes, at: float, row: ForestRow, layout: _Layout) -> None:
 
 def _row_mark(axes: Axes, at: float, row: ForestRow, unknown: str) -> None:
     if row.difference is None:
-        text: dict[str, Any] = {
-            "transform": axes.get_yaxis_transform(),
-            "ha": "center",
-            "va": "center",
-            "color": MUTED,
-            "fontsize": 8,
-            "style": "italic",
-        }
-        axes.text(0.5, at, unknown, bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 1.5}, **text)
+        draw_absence(axes, at, unknown)
         return
     if row.kind == "single" or row.low is None or row.high is None:
         draw_interval(axes, at, row.low, row.high, row.color)

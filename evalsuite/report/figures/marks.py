@@ -40,6 +40,13 @@ def draw_interval(axes: Axes, at: float, low: float | None, high: float | None, 
         axes.plot([low, high], [at, at], color=color, linewidth=1.4, solid_capstyle="butt", zorder=2)
 
 
+def draw_absence(axes: Axes, at: float, text: str, *, size: float = 8) -> None:
+    """Say in the middle of a row why there is nothing to draw, on the paper's own ground so that no line runs through it."""
+    ground = {"facecolor": PAPER, "edgecolor": "none", "pad": 1.5}
+    place: dict[str, Any] = {"transform": axes.get_yaxis_transform(), "ha": "center", "va": "center"}
+    axes.text(0.5, at, text, color=MUTED, fontsize=size, style="italic", bbox=ground, **place)
+
+
 def verdict_entries(drawn: Collection[tuple[Verdict, str]], names: Sequence[tuple[Verdict, str]]) -> list[Any]:
     """Legend entries of the verdicts that occur, in the order of `names`.
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from matplotlib.patches import Patch, Rectangle
 
 from evalsuite.report.figures.canvas import BAND, INK, MODEL_MARKERS, MUTED, RULE, WIDTH_IN, label_width, new_axes, row_label, short
-from evalsuite.report.figures.marks import draw_interval, draw_legend, legend_height, mark_style, verdict_entries
+from evalsuite.report.figures.marks import draw_absence, draw_interval, draw_legend, legend_height, mark_style, verdict_entries
 from evalsuite.report.plots.means import PanelPlot, PanelRow
 
 HEADING_IN, ROW_IN, APART_IN = 0.28, 0.42, 0.14
@@ -67,15 +65,7 @@ def _means(axes: Axes, at: float, row: PanelRow, plot: PanelPlot) -> None:
 
 def _difference(axes: Axes, at: float, row: PanelRow) -> None:
     if row.difference is None:
-        text: dict[str, Any] = {
-            "transform": axes.get_yaxis_transform(),
-            "ha": "center",
-            "va": "center",
-            "color": MUTED,
-            "fontsize": 7.5,
-            "style": "italic",
-        }
-        axes.text(0.5, at, "not established", **text)
+        draw_absence(axes, at, "not established", size=7.5)
         return
     draw_interval(axes, at, row.low, row.high, row.color)
     axes.plot([row.difference], [at], **mark_style(row.verdict, row.color, size=6.5), zorder=3)
