@@ -19,6 +19,9 @@ from evalsuite.report.explorer_packing import pack
 from evalsuite.report.explorer_tables import ExplorerData
 from evalsuite.report.figures.canvas import BAND, INK, MODEL_COLORS, MUTED, PAPER, RULE
 
+LONG_TABLE = 30
+"""Rows of a table above which a screen shows it on demand: what comes after it must stay in reach. Paper shows it all."""
+
 MAX_BYTES = 14_900_000
 """Of the file, so that it stays under 15 MB: what a mail server takes and a phone opens."""
 
@@ -45,7 +48,7 @@ def render_html(report: Report, svgs: Mapping[str, bytes]) -> str:
     style = Markup("".join(folder.joinpath(name).read_text(encoding="utf-8") for name in sheets))  # noqa: S704
     script = folder.joinpath("explorer.js").read_text(encoding="utf-8") if explorer else ""
     drawings = {name: inline_svg(name, svg) for name, svg in svgs.items()}
-    page = template.render(report=report, style=style, drawings=drawings, policy=policy_for(script)) + "\n"
+    page = template.render(report=report, style=style, drawings=drawings, policy=policy_for(script), long_table=LONG_TABLE) + "\n"
     return page if explorer is None else with_explorer(page, explorer, script)
 
 

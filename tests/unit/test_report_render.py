@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 
 from evalsuite.report import build, write_report
-from evalsuite.report.blocks import Listing, Report, Section, figures_of, tables_of
+from evalsuite.report.blocks import Cell, Column, Data, Listing, Report, Section, Table, figures_of, tables_of
 from evalsuite.report.figures import draw
 from evalsuite.report.figures.canvas import model_style
-from evalsuite.report.html import render_html, visible_controls
+from evalsuite.report.html import LONG_TABLE, render_html, visible_controls
 from evalsuite.report.markdown import escape_markdown, render_markdown
 from evalsuite.report.plots.means import DotPanel, DotPlot, DotRow
 from tests.unit.report_findings import CLINICAL, GENERALIST, TASKS, card, comparisons, findings, models, prompts, study
@@ -231,3 +231,18 @@ def test_svg_has_no_date_and_keeps_text(report: Report) -> None:
         assert b"<dc:date>" not in svg
         assert f">{GENERALIST}".encode() in svg or f"← {GENERALIST}".encode() in svg
         assert png.startswith(b"\x89PNG")
+
+
+def test_a_long_table_is_shown_on_demand_on_a_screen_and_whole_in_markdown() -> None:
+    def page(n_rows: int) -> tuple[str, str]:
+        columns, cells = (Column(label="Task"),), tuple((Cell(text=f"t{at}"),) for at in range(n_rows))
+        data = Data(columns=("task",), rows=tuple((f"t{at}",) for at in range(n_rows)))
+        table = Table(name="long", title="Many", columns=columns, rows=cells, data=data)
+        report = Report(study="s", question="q", sections=(Section(anchor="a", title="A", blocks=(table,)),))
+        return render_html(report, {}), render_markdown(report)
+
+    html, text = page(LONG_TABLE + 1)
+    assert f"<summary>Many: {LONG_TABLE + 1} rows</summary>" in html
+    assert f"t{LONG_TABLE}" in html
+    assert f"| t{LONG_TABLE} |" in text
+    assert "<details>" not in page(LONG_TABLE)[0]
