@@ -119,22 +119,6 @@ def sign_flip_p(differences: npt.ArrayLike, group_index: npt.ArrayLike, n_resamp
     return randomise(np.sort(np.abs(sums), axis=0), np.abs(sums.sum(axis=0)), n_resamples, seed)[0]
 
 
-def sign_flip_p_several(differences: npt.ArrayLike, group_index: npt.ArrayLike, n_resamples: int, seed: int) -> list[Randomisation]:
-    """`sign_flip_p` of several difference vectors over the same samples, with the same random signs for all.
-
-    Args:
-        differences: (n, K), one column per comparison.
-        group_index: n group numbers.
-        n_resamples: at least 1.
-        seed: seed of the signs.
-    """
-    numbers, index, _ = checked_values(differences, group_index)
-    if numbers.ndim != 2 or n_resamples < 1:
-        raise ValueError("differences must have two dimensions and n_resamples be at least 1")
-    sums = differing_group_sums(numbers, index)
-    return randomise(sums, np.abs(sums.sum(axis=0)), n_resamples, seed)
-
-
 def mcnemar_p(n_only_a: int, n_only_b: int) -> McNemar:
     """Exact McNemar test of paired right/wrong answers, and its mid-p version.
 

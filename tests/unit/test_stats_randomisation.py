@@ -12,7 +12,7 @@ from scipy import stats
 from statsmodels.stats.contingency_tables import mcnemar
 
 from evalsuite.stats import randomisation
-from evalsuite.stats.randomisation import flipped_sums, mcnemar_p, sign_flip_p, sign_flip_p_several
+from evalsuite.stats.randomisation import flipped_sums, mcnemar_p, sign_flip_p
 
 
 def brute_force(differences, index):
@@ -91,17 +91,6 @@ def test_seed_decides_the_draws():
     d = np.random.default_rng(4).normal(0.1, 1, size=60)
     first, again, other = (sign_flip_p(d, np.arange(60), 500, seed).p_value for seed in (1, 1, 2))
     assert first == again != other
-
-
-def test_several_comparisons_share_their_signs():
-    rng = np.random.default_rng(5)
-    index = np.repeat(np.arange(40), 2)
-    d = rng.normal(0.1, 1, size=(80, 3))
-    together = sign_flip_p_several(d, index, 20_000, 0)
-    for column, result in zip(d.T, together, strict=True):
-        assert result.p_value == pytest.approx(sign_flip_p(column, index, 20_000, 1).p_value, abs=0.02)
-    twice = sign_flip_p_several(np.column_stack([d[:, 0], -2 * d[:, 0]]), index, 5000, 0)
-    assert twice[0].p_value == twice[1].p_value
 
 
 def test_random_signs_are_fair_and_independent():
