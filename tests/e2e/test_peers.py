@@ -166,7 +166,7 @@ def test_some_failures_end_with_code_three_and_say_what_to_do(project: Project) 
     done = run(project, project.study(models="[one, two]"), "out")
     assert done.returncode == 3
     assert "run the same command again" in done.stderr
-    assert "not_established" in done.stdout
+    assert "not established: 19 failed answers" in done.stdout
 
 
 def test_a_changed_margin_is_printed_and_makes_the_results_exploratory(project: Project) -> None:
