@@ -124,6 +124,22 @@ def metrics_of(task: Task) -> dict[str, Metric]:
     return {name: task.metrics.get(name) or METRICS[name] for name in task.card.metrics}
 
 
+VALIDATION = ("validation", "valid", "val", "dev")
+"""What a split is called that prompts may be chosen on; the first that a card has counts."""
+
+
+def validation_split(card: TaskCard, split: str, named: str | None) -> str | None:
+    """The split that prompts are chosen on when `split` is evaluated; None: there is none, or it is the evaluated one.
+
+    Args:
+        card: the task's card.
+        split: the evaluated split.
+        named: the split that the study names; None: the first of `VALIDATION` that is not evaluated.
+    """
+    found = [name for name in (VALIDATION if named is None else (named,)) if name in card.splits and name != split]
+    return found[0] if found else None
+
+
 def pool_split(card: TaskCard, split: str) -> str | None:
     """The split that exemplars come from when `split` is evaluated; None: there is none."""
     chosen = card.exemplar_splits.get(split, card.exemplar_split)

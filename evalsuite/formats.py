@@ -1,12 +1,16 @@
 """Ways of asking one sample: pure text, no tokens and no chat template.
 
-Three formats. `letters`: choices are listed under labels and the label is scored by its probability as next token.
+Four formats. `letters`: choices are listed under labels and the label is scored by its probability as next token.
 `cloze`: choices are not listed; each choice's text is scored as a continuation. `generate`: choices are listed (if any)
-and the model writes; `answers` reads what it wrote. `native` is not laid out here: the task brings its own prompts.
+and the model writes; `answers` reads what it wrote. `reasoned`: like `generate`, but the model reasons first and its last line
+holds the answer. `native` is not laid out here: the task brings its own prompts.
 
 Sources: the letters layout is the field's common one (lm-evaluation-harness `medqa_4options`: question, lettered choices
 and "Answer:" on lines of their own); the cloze layout is OLMES' CF (arXiv 2406.08446); the output contract of `generate` is
-that of openai/simple-evals ("Answer: $LETTER" on a line of its own). The Spanish and French texts are ours.
+that of openai/simple-evals ("Answer: $LETTER" on a line of its own), and so is that of `reasoned` ("The last line of your response
+should be of the following format ... Think step by step before answering"); to ask for steps without showing any is zero-shot chain
+of thought (Kojima et al. 2022, arXiv 2205.11916). The Spanish and French texts are ours, and so are those for several right choices,
+quantities and free text.
 """
 
 from __future__ import annotations
@@ -15,10 +19,12 @@ import string
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from evalsuite import prompt_templates
+from evalsuite.prompt_templates import DEFAULT, Template
 from evalsuite.types import Sample
 
-Format = Literal["letters", "cloze", "generate", "native"]
-FORMATS: tuple[Format, ...] = ("letters", "cloze", "generate", "native")
+Format = Literal["letters", "cloze", "generate", "reasoned", "native"]
+FORMATS: tuple[Format, ...] = ("letters", "cloze", "generate", "reasoned", "native")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,8 +41,12 @@ class Wording:
     """Cue after the question, and first word of the output contract."""
     contract: str = ""
     """Output contract of `generate` for choices and quantities; `{answer}` stands for the cue."""
+    reasoned: str = ""
+    """Output contract of `reasoned`; `{answer}` stands for the cue. Empty: that of the sample's language and kind of answer."""
     several: bool = False
     """Every right choice is asked for. Only then are several letters read out of an output; otherwise they contradict each other."""
+    template: Template | None = None
+    """How headers, choices and answers are written; None: as `prompt_templates.DEFAULT`."""
 
 
 WORDINGS: dict[str, Wording] = {
@@ -72,6 +82,37 @@ _QUANTITY = {
     "es": 'Contesta con una sola línea de la forma "{answer}: X", donde X es el valor que se pide, con su unidad si la tiene.',
     "fr": 'Répondez par une seule ligne de la forme "{answer}: X", où X est la valeur demandée, avec son unité si elle en a une.',
 }
+_FIRST_REASON = {
+    "en": 'Think step by step before you answer. The last line of your reply must have the form "{answer}: X',
+    "es": 'Razona paso a paso antes de contestar. La última línea de tu respuesta debe tener la forma "{answer}: X',
+    "fr": 'Raisonnez étape par étape avant de répondre. La dernière ligne de votre réponse doit avoir la forme "{answer}: X',
+}
+_REASONED = {
+    "choice": {
+        "en": _FIRST_REASON["en"] + '", where X is the letter of the right choice.',
+        "es": _FIRST_REASON["es"] + '", donde X es la letra de la opción correcta.',
+        "fr": _FIRST_REASON["fr"] + '", où X est la lettre de la bonne réponse.',
+    },
+    "several": {
+        "en": f'One or more of the choices are right. {_FIRST_REASON["en"]}, Y", that is, the letters of all right choices, separated by '
+        "commas.",
+        "es": f'Una o varias opciones son correctas. {_FIRST_REASON["es"]}, Y", con las letras de todas las opciones correctas, separadas '
+        "por comas.",
+        "fr": f'Une ou plusieurs réponses sont exactes. {_FIRST_REASON["fr"]}, Y", avec les lettres de toutes les réponses exactes, '
+        "séparées par des virgules.",
+    },
+    "quantity": {
+        "en": _FIRST_REASON["en"] + '", where X is the value asked for, with its unit if it has one.',
+        "es": _FIRST_REASON["es"] + '", donde X es el valor que se pide, con su unidad si la tiene.',
+        "fr": _FIRST_REASON["fr"] + '", où X est la valeur demandée, avec son unité si elle en a une.',
+    },
+    "text": {
+        "en": 'Think step by step first. Then write "{answer}:" on a new line and, behind it, your answer and nothing else.',
+        "es": 'Razona primero paso a paso. Después escribe "{answer}:" en una línea nueva y, a continuación, solo tu respuesta.',
+        "fr": 'Raisonnez d\'abord étape par étape. Écrivez ensuite "{answer}:" sur une nouvelle ligne, suivi de votre réponse et de rien '
+        "d'autre.",
+    },
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -101,6 +142,56 @@ def quantity_wording(language: str) -> Wording:
     return replace(default_wording(language), contract=_QUANTITY.get(language, _QUANTITY["en"]))
 
 
+def reasoned_contract(sample: Sample, wording: Wording) -> str:
+    """Output contract of `reasoned` for a sample: the wording's own, else that of its language (English where we have none) and kind."""
+    kind = "quantity" if sample.quantity is not None else "text"
+    if sample.choices:
+        kind = "several" if wording.several else "choice"
+    return _filled(wording.reasoned or _REASONED[kind].get(sample.language, _REASONED[kind]["en"]), sample, wording)
+
+
+def _filled(contract: str, sample: Sample, wording: Wording) -> str:
+    """An output contract with the answer line as the template has it."""
+    template = wording.template or DEFAULT
+    start = prompt_templates.line_start(answer_word(sample, wording), template)
+    if sample.choices:
+        said = prompt_templates.cited("X", template), prompt_templates.cited("Y", template)
+        contract = contract.replace("{answer}: X, Y", f"{start}{said[0]}, {said[1]}").replace("{answer}: X", f"{start}{said[0]}")
+    contract = contract.replace("{answer}: ", start).replace("{answer}:", start.rstrip())
+    return contract.replace("{answer}", prompt_templates.header(answer_word(sample, wording), template))
+
+
+def answer_word(sample: Sample, wording: Wording) -> str:
+    """Words of the answer's header."""
+    return prompt_templates.answer_word(wording.answer, sample.language, wording.template or DEFAULT)
+
+
+def answer_cue(sample: Sample, wording: Wording) -> tuple[str, str]:
+    """The cue that ends a prompt whose answer follows at once, and what stands between the two where there is no chat template."""
+    return prompt_templates.cue(answer_word(sample, wording), wording.template or DEFAULT)
+
+
+def read_as_default(text: str, sample: Sample, wording: Wording) -> str:
+    """Generated text for a lenient reading, which knows the headers of the default template only."""
+    template = wording.template
+    if template is None:
+        return text
+    labels = labels_of(sample) if sample.choices else ()
+    found = prompt_templates.answers_as_default(text, answer_word(sample, wording), wording.answer, labels, template)
+    return prompt_templates.question_as_default(found, wording.question, template) if template.question_header else found
+
+
+def contract_as_default(text: str, sample: Sample, wording: Wording) -> str:
+    """Generated text, without thoughts, for a strict reading likewise; empty if its last line is not the template's answer line."""
+    if wording.template is None:
+        return text
+    body = text.rstrip()
+    head, line_break, last = body.rpartition("\n")
+    labels = labels_of(sample) if sample.choices else ()
+    kept = prompt_templates.contract_line(last, answer_word(sample, wording), wording.answer, labels, wording.template)
+    return "" if kept is None else f"{read_as_default(head, sample, wording)}{line_break}{kept}{text[len(body) :]}"
+
+
 def labels_of(sample: Sample) -> tuple[str, ...]:
     """Labels of the shown choices: the sample's own, else A, B, C, ... (at most 26)."""
     if sample.labels:
@@ -111,30 +202,34 @@ def labels_of(sample: Sample) -> tuple[str, ...]:
 
 
 def question_block(sample: Sample, wording: Wording, *, with_choices: bool) -> str:
-    """Passage, stem and, if asked for, the labelled choices, one per line."""
-    parts = []
-    if sample.context:
-        parts.append(f"{wording.context}: {sample.context}" if wording.context else sample.context)
-    parts.append(f"{wording.question}: {sample.question}" if wording.question else sample.question)
-    if with_choices:
-        parts.extend(f"{label}. {choice}" for label, choice in zip(labels_of(sample), sample.choices, strict=True))
-    return "\n".join(parts)
+    """Passage, stem and, if asked for, the labelled choices, as the template has them."""
+    template = wording.template or DEFAULT
+    question = wording.question if template.question_header else ""
+    parts = [prompt_templates.headed(wording.context, sample.context, template)] if sample.context else []
+    parts.append(prompt_templates.headed(question, sample.question, template))
+    if with_choices and sample.choices:
+        parts.append(prompt_templates.listed(labels_of(sample), sample.choices, sample.language, template))
+    return template.spacing.join(parts)
 
 
 def lay_out(sample: Sample, form: Format, wording: Wording) -> Layout:
     """Lay one sample out for a format; the instruction is not part of it (it stands once per prompt)."""
+    spacing = (wording.template or DEFAULT).spacing
+    cue, joint = answer_cue(sample, wording)
     if form == "letters":
         block = question_block(sample, wording, with_choices=True)
-        return Layout(user=f"{block}\n{wording.answer}:", joint=" ", answers=labels_of(sample))
+        return Layout(user=f"{block}{spacing}{cue}", joint=joint, answers=labels_of(sample))
     if form == "cloze":
         block = question_block(sample, wording, with_choices=False)
-        return Layout(user=f"{block}\n{wording.answer}:", joint=" ", answers=sample.choices)
-    if sample.choices or sample.quantity is not None:
+        return Layout(user=f"{block}{spacing}{cue}", joint=joint, answers=sample.choices)
+    if form == "reasoned" or sample.choices or sample.quantity is not None:
         block = question_block(sample, wording, with_choices=bool(sample.choices))
-        contract = wording.contract.replace("{answer}", wording.answer)
-        return Layout(user=f"{block}\n{contract}" if contract else block, joint="\n", answers=())
+        contract = reasoned_contract(sample, wording) if form == "reasoned" else _filled(wording.contract, sample, wording)
+        # What is asked for is no part of the question, and stands on lines of its own whatever the template.
+        before = spacing if "\n" in spacing else "\n"
+        return Layout(user=f"{block}{before}{contract}" if contract else block, joint="\n", answers=())
     block = question_block(sample, wording, with_choices=False)
-    return Layout(user=f"{block}\n{wording.answer}:" if wording.answer else block, joint=" ", answers=())
+    return Layout(user=f"{block}{spacing}{cue}" if wording.answer else block, joint=joint if wording.answer else " ", answers=())
 
 
 def right_answer(sample: Sample, form: Format, wording: Wording) -> str:
@@ -143,13 +238,17 @@ def right_answer(sample: Sample, form: Format, wording: Wording) -> str:
     Raises:
         ValueError: the sample has no target or reference.
     """
+    start = prompt_templates.line_start(answer_word(sample, wording), wording.template or DEFAULT)
     if not sample.choices:
         if not sample.references:
             raise ValueError(f"sample {sample.id} has no reference")
-        return sample.references[0] if sample.quantity is None else f"{wording.answer}: {sample.references[0]}"
+        cued = form == "reasoned" or sample.quantity is not None
+        return f"{start}{sample.references[0]}" if cued else sample.references[0]
     if not sample.targets:
         raise ValueError(f"sample {sample.id} has no target")
     if form == "cloze":
         return sample.choices[sample.targets[0]]
-    labels = ", ".join(labels_of(sample)[target] for target in sample.targets)
-    return labels if form == "letters" else f"{wording.answer}: {labels}"
+    labels = [labels_of(sample)[target] for target in sample.targets]
+    if form == "letters":
+        return ", ".join(labels)
+    return start + ", ".join(prompt_templates.cited(label, wording.template or DEFAULT) for label in labels)

@@ -6,14 +6,17 @@ Both the runner (engine and store) and re-scoring (store alone) drive the same p
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from evalsuite.cards import metrics_of
 from evalsuite.config import Study
+from evalsuite.embedders.neighbours import Nearest
+from evalsuite.embedders.written import written_vectors
 from evalsuite.formats import default_wording
 from evalsuite.models import ChatEntry
-from evalsuite.plan import Item, Plan, PlannedModel, Refused
-from evalsuite.strategies.base import Context, Renders
+from evalsuite.plan import Item, Plan, PlannedModel, Refused, limited
+from evalsuite.strategies.base import Context, Prepared, Renders
 from evalsuite.tasks import Task
 from evalsuite.types import Answer, Asking, Sample
 from evalsuite.waves import Finished, Source, drive
@@ -24,17 +27,55 @@ class Preparation:
     """What a strategy prepares once per model and task."""
 
     model: str
-    """Registry name."""
+    """Registry name of the model that prepares; of a lender where the study names one."""
     task: str
     """Task name."""
     strategy: str
     """Strategy id."""
 
 
+Preparations = Mapping[Preparation, Finished[Preparation, Prepared]]
+"""What was prepared."""
+
+Recall = Callable[[Preparation], Mapping[str, Any] | None]
+"""The facts of a preparation from when the study ran; None: prepare."""
+
+
+def _afresh(name: Preparation) -> Mapping[str, Any] | None:
+    """Nothing is known."""
+    del name
+    return None
+
+
+def unprepared(name: Preparation) -> Mapping[str, Any]:
+    """For previews: nothing is known, and nothing is prepared either."""
+    del name
+    return {}
+
+
 def context_for(plan: Plan, model: PlannedModel, task: str, renderer: Renders, replicate: int = 0) -> Context:
     """What strategies may know of one model, task and replicate of a plan."""
     planned = plan.tasks[task]
-    return context_of(plan.study, model.entry.chat, planned.task, renderer, lambda: planned.pool, replicate)
+    context = context_of(plan.study, model.entry.chat, planned.task, renderer, lambda: planned.pool, replicate)
+    return replace(
+        context,
+        questions=lambda: questions_of(plan, task),
+        validation=lambda split, limit: limited(planned.validation[split or planned.validation_split or ""], limit, plan.study.seed),
+        validation_split=planned.validation_split,
+        metric=metrics_of(planned.task)[planned.metric],
+        vectors=written_vectors(plan.file.parent),
+    )
+
+
+def questions_of(plan: Plan, task: str) -> tuple[Sample, ...]:
+    """Every question that a plan asks of a task, each once, without what is right."""
+    found = {
+        (shown.id, shown.context, shown.question, shown.choices): shown
+        for perturbation in plan.perturbations
+        for shown in plan.variants[task, perturbation]
+        if not isinstance(shown, Refused)
+    }
+    return tuple(replace(sample, targets=(), references=(), quantity=None) for sample in found.values())
 
 
 def context_of(
@@ -66,34 +107,54 @@ def context_of(
     )
 
 
-def prepare_all(plan: Plan, model: PlannedModel, renderer: Renders, source: Source) -> dict[Preparation, Finished[Preparation, Any]]:
-    """Drive a model's preparations to their end; results are the states that `answers_of` needs."""
-    programs = (
-        (Preparation(model=model.name, task=task, strategy=label), strategy.prepare(context_for(plan, model, task, renderer)))
-        for task in plan.tasks
-        for label, strategy in plan.strategies.items()
-    )
-    return {finished.name: finished for finished in drive(programs, source)}
-
-
-def answers_of(
+def prepare_all(
     plan: Plan,
     model: PlannedModel,
     renderer: Renders,
     source: Source,
-    prepared: Mapping[Preparation, Finished[Preparation, Any]],
+    *,
+    recall: Recall = _afresh,
+    nearest: Nearest | None = None,
+    lends: bool = False,
+) -> dict[Preparation, Finished[Preparation, Prepared]]:
+    """Drive a model's preparations to their end; results are the states that `answers_of` needs.
+
+    Args:
+        plan: the study.
+        model: the model that prepares.
+        renderer: renders for it.
+        source: answers its requests.
+        recall: gives the facts of preparations that are not to be made again.
+        nearest: looks neighbours up; None where nothing is prepared.
+        lends: True: what the model prepares for all models; False: what it prepares for itself.
+    """
+    programs = []
+    for task in plan.tasks:
+        context = replace(context_for(plan, model, task, renderer), nearest=nearest)
+        for label, strategy in plan.strategies.items():
+            if strategy.lender == (model.name if lends else None):
+                name = Preparation(model=model.name, task=task, strategy=label)
+                programs.append((name, strategy.prepare(replace(context, recorded=recall(name)))))
+    return {finished.name: finished for finished in drive(programs, source)}
+
+
+def answers_of(
+    plan: Plan, model: PlannedModel, renderer: Renders, source: Source, prepared: Preparations
 ) -> Iterator[Finished[Item, Answer]]:
     """Drive a model's programs; refused samples are no programs and are not among what is yielded."""
     return drive(_programs(plan, model, renderer, prepared), source)
 
 
-def _programs(
-    plan: Plan, model: PlannedModel, renderer: Renders, prepared: Mapping[Preparation, Finished[Preparation, Any]]
-) -> Iterator[tuple[Item, Asking[Answer]]]:
+def state_for(plan: Plan, model: str, task: str, strategy: str, prepared: Preparations) -> Any:
+    """What a model's programs of a task and strategy receive: its own preparation's state, or the lender's."""
+    return prepared[Preparation(model=plan.strategies[strategy].lender or model, task=task, strategy=strategy)].result.state
+
+
+def _programs(plan: Plan, model: PlannedModel, renderer: Renders, prepared: Preparations) -> Iterator[tuple[Item, Asking[Answer]]]:
     for cell in plan.cells(model.name):
         context = context_for(plan, model, cell.task, renderer, cell.replicate)
         strategy = plan.strategies[cell.strategy]
-        state = prepared[Preparation(model=model.name, task=cell.task, strategy=cell.strategy)].result
+        state = state_for(plan, model.name, cell.task, cell.strategy, prepared)
         for shown in plan.shown(cell):
             if not isinstance(shown, Refused):
                 yield Item(cell=cell, sample=shown), strategy.answer(shown, state, context)

@@ -24,12 +24,14 @@ from evalsuite.cards import Task as Task
 from evalsuite.cards import TaskCard as TaskCard
 from evalsuite.cards import TaskKind as TaskKind
 from evalsuite.cards import pool_split as pool_split
+from evalsuite.cards import validation_split as validation_split
 from evalsuite.errors import Fault, UserError, nearest
 from evalsuite.formats import WORDINGS, default_wording
 from evalsuite.metrics import METRICS
-from evalsuite.rows import AnswerKind, read_cell, read_name
+from evalsuite.rows import AnswerKind, read_name
 from evalsuite.rows import Row as Row
 from evalsuite.rows import RowError as RowError
+from evalsuite.rows import read_cell as read_cell
 from evalsuite.rows import read_choices as read_choices
 from evalsuite.rows import read_key as read_key
 from evalsuite.rows import stem_name as stem_name

@@ -72,7 +72,7 @@ class Sample:
     labels: tuple[str, ...] = ()
     """Labels in front of the choices; empty: A, B, C, ..."""
     tags: tuple[str, ...] = ()
-    """Names of known issues of the card that touch this sample, e.g. `key_doubtful`."""
+    """Names of known issues of the card that touch this sample; one that begins with `key_` says that what is right is in doubt."""
     metadata: Mapping[str, str] = field(default_factory=dict)
     """Further source fields (year, subject) for breakdowns; never shown to a model."""
 
@@ -169,8 +169,8 @@ class Response:
     """`prompt` with moments: mean over the vocabulary of the log-probability, per position, weighted by probability."""
     variances: tuple[float, ...] = ()
     """`prompt` with moments: variance likewise."""
-    vector: tuple[float, ...] = ()
-    """`embed`: mean of the last hidden states over the prompt."""
+    vector: bytes = b""
+    """`embed`: mean of the last hidden states over the prompt, a little-endian float32 per dimension: `numpy.frombuffer(vector, "<f4")`."""
     n_prompt_tokens: int = 0
     """Tokens of the prompt."""
     n_output_tokens: int = 0
@@ -239,6 +239,11 @@ class Answer:
     """Sum over its requests."""
     n_output_tokens: int = 0
     """Sum over its requests."""
+    votes: str | None = None
+    """Ensembles: the original index that each member voted for (several right choices: joined by `+`), members joined by `,`, `-` for a
+    member that gave no readable vote; of free text and quantities `=` for a member that agrees with the answer and `x` for another one."""
+    exemplars: tuple[str, ...] = ()
+    """Ids of the exemplars that were shown, in the order shown."""
     failure: str | None = None
     """The failure's line when the status is `failed` or `too_long`."""
     details: Mapping[str, Any] = field(default_factory=dict)

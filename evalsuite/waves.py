@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from evalsuite.types import Asking, Outcome, Request
+from evalsuite.types import Asking, Failure, Outcome, Request
 
 N_ALIVE = 20_000
 """Most programs alive at once: bounds memory, and is far more than an engine batches."""
@@ -54,6 +54,12 @@ class Finished(Generic[Name, T]):
     """Keys of all its requests, in the order asked."""
     first_prompt: str | None
     """Text of its first prompt as sent; None if it asked nothing."""
+    n_prompt_tokens: int = 0
+    """Prompt tokens of all its requests."""
+    n_output_tokens: int = 0
+    """Output tokens likewise."""
+    n_failed: int = 0
+    """Requests that failed."""
 
 
 Source = Callable[[Sequence[Asked[Any]]], Sequence[Answered]]
@@ -69,6 +75,9 @@ class _Alive(Generic[Name, T]):
     pending: Sequence[Request] = ()
     keys: list[str] = field(default_factory=list)
     first_prompt: str | None = None
+    n_prompt_tokens: int = 0
+    n_output_tokens: int = 0
+    n_failed: int = 0
 
 
 def drive(programs: Iterable[tuple[Name, Asking[T]]], source: Source, n_alive: int = N_ALIVE) -> Iterator[Finished[Name, T]]:
@@ -96,7 +105,9 @@ def drive(programs: Iterable[tuple[Name, Asking[T]]], source: Source, n_alive: i
         for state in alive:
             received = [next(answered) for _ in state.pending]
             state.keys.extend(item.key for item in received)
-            finished = _advance(state, [item.outcome for item in received])
+            outcomes = [item.outcome for item in received]
+            _count(state, outcomes)
+            finished = _advance(state, outcomes)
             if finished is not None:
                 yield finished
             else:
@@ -109,12 +120,29 @@ def _asked(state: _Alive[Name, T]) -> Iterator[Asked[Name]]:
         yield Asked(name=state.name, ordinal=ordinal, request=request)
 
 
+def _count(state: _Alive[Name, T], outcomes: Sequence[Outcome]) -> None:
+    for outcome in outcomes:
+        if isinstance(outcome, Failure):
+            state.n_failed += 1
+        else:
+            state.n_prompt_tokens += outcome.n_prompt_tokens
+            state.n_output_tokens += outcome.n_output_tokens
+
+
 def _advance(state: _Alive[Name, T], outcomes: Sequence[Outcome] | None) -> Finished[Name, T] | None:
     """Send outcomes (None: start); the finished program, or None with its next requests in `pending`."""
     try:
         state.pending = next(state.program) if outcomes is None else state.program.send(outcomes)
     except StopIteration as stop:
-        return Finished(name=state.name, result=stop.value, keys=tuple(state.keys), first_prompt=state.first_prompt)
+        return Finished(
+            name=state.name,
+            result=stop.value,
+            keys=tuple(state.keys),
+            first_prompt=state.first_prompt,
+            n_prompt_tokens=state.n_prompt_tokens,
+            n_output_tokens=state.n_output_tokens,
+            n_failed=state.n_failed,
+        )
     if state.first_prompt is None and state.pending:
         state.first_prompt = state.pending[0].prompt.text
     return None

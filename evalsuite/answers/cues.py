@@ -104,6 +104,12 @@ def contract_pattern(cue: str) -> re.Pattern[str]:
 
 
 @cache
+def cue_word(cue: str) -> re.Pattern[str]:
+    """A word of which every match of `contract_pattern` holds one: looked for first, since it is found sooner."""
+    return re.compile(f"{_NOUN}|{re.escape(cue)}" if cue else _NOUN, re.IGNORECASE)
+
+
+@cache
 def correct_pattern(labels: tuple[str, ...]) -> re.Pattern[str]:
     """Sentence in which a label is the subject: "B is the correct answer", "la B es correcta", "(B) is right".
 

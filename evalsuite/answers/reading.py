@@ -20,6 +20,16 @@ class Wording(Protocol):
         ...
 
     @property
+    def question(self) -> str:
+        """Label of the stem."""
+        ...
+
+    @property
+    def context(self) -> str:
+        """Label of the passage."""
+        ...
+
+    @property
     def several(self) -> bool:
         """Whether every right choice is asked for, so that several may be read."""
         ...

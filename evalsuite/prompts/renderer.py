@@ -264,7 +264,8 @@ class Renderer:
     def _short_following(self, prompt: Prompt, suffix: str) -> tuple[int, ...] | None:
         """What `_following` gives, from the last line alone; None if that cannot tell."""
         start = prompt.text.rstrip().rfind("\n")
-        if start < 0 or prompt in self._marked:
+        # Almost always there are none, and looking a prompt up takes the hash of all its ids.
+        if start < 0 or (self._marked and prompt in self._marked):
             return None
         line = prompt.text[start:]
         head, alone = self.encoder.encode("\n"), self.encoder.encode(line)

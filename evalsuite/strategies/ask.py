@@ -15,6 +15,7 @@ from evalsuite.formats import Format, Layout
 from evalsuite.prompts import conversation
 from evalsuite.seeds import derive_seed
 from evalsuite.strategies.base import Context
+from evalsuite.strategies.exemplars import Exemplar
 from evalsuite.types import Answer, Asking, Failure, Prompt, Reading, Request, Response, Sample, Sampling, Status
 
 Normalisation = Literal["raw", "token", "byte", "unconditional"]
@@ -22,13 +23,18 @@ Normalisation = Literal["raw", "token", "byte", "unconditional"]
 OLMES per-character); minus its log-probability after the bare cue (OLMES `pmi`, arXiv 2406.08446)."""
 
 
-def prompt_for(sample: Sample, shots: Sequence[Sample], form: Format, context: Context) -> tuple[Prompt, Layout]:
-    """The rendered prompt of a sample with its exemplars, and the sample's layout."""
+def prompt_for(sample: Sample, shots: Sequence[Exemplar], form: Format, context: Context) -> tuple[Prompt, Layout]:
+    """The rendered prompt of a sample with its exemplars, and the sample's layout.
+
+    Raises:
+        ValueError: an exemplar is of the sample's own group, which only a programming error can bring here.
+    """
+    if any(shot.sample.group == sample.group for shot in shots):
+        raise ValueError(f"an exemplar of sample {sample.id} is of its own group")
     layout = formats.lay_out(sample, form, context.wording)
-    shown = [(formats.lay_out(shot, form, context.wording), formats.right_answer(shot, form, context.wording)) for shot in shots]
     messages = conversation(
         instruction=context.wording.instruction,
-        shots=shown,
+        shots=_laid_out(shots, form, context),
         layout=layout,
         system=context.system,
         shots_as=context.shots_as,
@@ -36,16 +42,30 @@ def prompt_for(sample: Sample, shots: Sequence[Sample], form: Format, context: C
     return context.renderer.render(messages, joint=layout.joint), layout
 
 
-def ask(sample: Sample, shots: Sequence[Sample], form: Format, context: Context, normalisation: Normalisation = "byte") -> Asking[Answer]:
-    """Ask one sample in a format; `normalisation` matters for `cloze` only."""
+def _laid_out(shots: Sequence[Exemplar], form: Format, context: Context) -> Sequence[tuple[Layout, str]]:
+    """Exemplars and their answers; once for the same ones in a row, as for the members of an ensemble, or for all samples."""
+    kept = context.laid_out.get(form)
+    if kept is None or kept[0] is not shots or kept[1] is not context.wording:
+        wording = context.wording
+        pairs = [
+            (formats.lay_out(shot.sample, form, wording), shot.answer or formats.right_answer(shot.sample, form, wording)) for shot in shots
+        ]
+        kept = context.laid_out[form] = (shots, wording, pairs)
+    return kept[2]
+
+
+def ask(
+    sample: Sample, shots: Sequence[Exemplar], form: Format, context: Context, normalisation: Normalisation = "byte", draw: int = 0
+) -> Asking[Answer]:
+    """Ask one sample in a format; `normalisation` matters for `cloze` only, the number of the draw for generated text only."""
     if form == "letters":
         return (yield from ask_letters(sample, shots, context))
     if form == "cloze":
         return (yield from ask_cloze(sample, shots, context, normalisation))
-    return (yield from ask_text(sample, shots, context))
+    return (yield from ask_text(sample, shots, context, form=form, draw=draw))
 
 
-def ask_letters(sample: Sample, shots: Sequence[Sample], context: Context) -> Asking[Answer]:
+def ask_letters(sample: Sample, shots: Sequence[Exemplar], context: Context) -> Asking[Answer]:
     """The label with the highest probability as next token; of equal ones the first shown, marked in `details`."""
     prompt, layout = prompt_for(sample, shots, "letters", context)
     candidates = context.renderer.label_ids(prompt, layout.answers, joint=layout.joint)
@@ -66,14 +86,14 @@ def ask_letters(sample: Sample, shots: Sequence[Sample], context: Context) -> As
     )
 
 
-def ask_cloze(sample: Sample, shots: Sequence[Sample], context: Context, normalisation: Normalisation) -> Asking[Answer]:
+def ask_cloze(sample: Sample, shots: Sequence[Exemplar], context: Context, normalisation: Normalisation) -> Asking[Answer]:
     """The choice whose text is the likeliest continuation under a normalisation."""
     prompt, layout = prompt_for(sample, shots, "cloze", context)
     texts = layout.answers
     requests = [_continuation_request(prompt, texts, layout.joint, context)]
     if normalisation == "unconditional":
         # OLMES' pmi: the same choices after the cue alone, without question and exemplars.
-        cue = Layout(user=f"{context.wording.answer}:", joint=layout.joint, answers=texts)
+        cue = Layout(user=formats.answer_cue(sample, context.wording)[0], joint=layout.joint, answers=texts)
         messages = conversation(instruction="", shots=[], layout=cue, system=context.system, shots_as=context.shots_as)
         bare = context.renderer.render(messages, joint=cue.joint)
         requests.append(_continuation_request(bare, texts, cue.joint, context))
@@ -107,14 +127,14 @@ def cloze_values(responses: Sequence[Response], texts: Sequence[str], normalisat
     return tuple(sums)
 
 
-def ask_text(sample: Sample, shots: Sequence[Sample], context: Context) -> Asking[Answer]:
+def ask_text(sample: Sample, shots: Sequence[Exemplar], context: Context, *, form: Format = "generate", draw: int = 0) -> Asking[Answer]:
     """Generate text and read the answer out of it, leniently and under the exact contract."""
-    prompt, _ = prompt_for(sample, shots, "generate", context)
-    outcomes = yield [Request(kind="generate", prompt=prompt, sampling=sampling_for(sample, context))]
+    prompt, _ = prompt_for(sample, shots, form, context)
+    outcomes = yield [Request(kind="generate", prompt=prompt, sampling=sampling_for(sample, context, draw))]
     outcome = outcomes[0]
     if isinstance(outcome, Failure):
         return failed_answer([outcome], n_calls=1)
-    reading, strict = read_output(outcome, sample, context)
+    reading, strict = read_output(outcome, sample, context, form)
     return Answer(
         reading=reading,
         strict=strict,
@@ -126,17 +146,29 @@ def ask_text(sample: Sample, shots: Sequence[Sample], context: Context) -> Askin
     )
 
 
-def read_output(response: Response, sample: Sample, context: Context) -> tuple[Reading, Reading | None]:
-    """Lenient and strict reading of generated text; an unread text that met the token limit is `truncated`."""
+def read_output(response: Response, sample: Sample, context: Context, form: Format = "generate") -> tuple[Reading, Reading | None]:
+    """Lenient and strict reading of generated text (of free text the one that there is); unread text at the token limit is `truncated`."""
+    # Thoughts are cut first: an answer's line is told by where it stands.
+    said = answers.without_thinking(response.text, context.thinking)
+    text, kept = formats.read_as_default(said, sample, context.wording), formats.contract_as_default(said, sample, context.wording)
+    if form == "reasoned":
+        return _read_reasoned(text, kept, response, sample, context)
     if sample.choices:
-        reading = answers.read_lenient(response.text, sample, context.wording, thinking=context.thinking)
-        strict = answers.read_strict(response.text, sample, context.wording, thinking=context.thinking)
-        return _or_truncated(reading, response), _or_truncated(strict, response)
+        reading = answers.read_lenient(text, sample, context.wording)
+        return _or_truncated(reading, response), _or_truncated(answers.read_strict(kept, sample, context.wording), response)
     if sample.quantity is not None:
-        reading = answers.read_quantity(response.text, sample, context.wording, thinking=context.thinking)
-        strict = answers.read_quantity_strict(response.text, sample, context.wording, thinking=context.thinking)
-        return _or_truncated(reading, response), _or_truncated(strict, response)
-    return _or_truncated(answers.read_text(response.text, thinking=context.thinking), response), None
+        reading = answers.read_quantity(text, sample, context.wording)
+        return _or_truncated(reading, response), _or_truncated(answers.read_quantity_strict(kept, sample, context.wording), response)
+    return _or_truncated(answers.read_text(said), response), None
+
+
+def _read_reasoned(text: str, kept: str, response: Response, sample: Sample, context: Context) -> tuple[Reading, Reading | None]:
+    cut = response.finish_reason == "length"
+    reading = answers.read_reasoned(text, sample, context.wording, cut=cut)
+    if not sample.choices and sample.quantity is None:
+        return _or_truncated(reading, response), None
+    strict = answers.read_reasoned_strict(kept, sample, context.wording, cut=cut)
+    return _or_truncated(reading, response), _or_truncated(strict, response)
 
 
 def sampling_for(sample: Sample, context: Context, draw: int = 0, *, stop: Sequence[str] = (), max_tokens: int | None = None) -> Sampling:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import numpy as np
+import numpy.typing as npt
 from pydantic import BaseModel
 
 from evalsuite.config import Decoding
+from evalsuite.embedders.neighbours import Nearest
 from evalsuite.foreign import Foreign
-from evalsuite.formats import Format, Wording
+from evalsuite.formats import Format, Layout, Wording
+from evalsuite.metrics import Metric
 from evalsuite.tasks import TaskCard
 from evalsuite.types import Answer, Asking, Kind, Message, Prompt, Sample
 
@@ -48,6 +52,16 @@ class Renders(Protocol):
         ...
 
 
+Vectors = Callable[[str, Sequence[str]], npt.NDArray[np.float32]]
+"""(embedder, texts) -> one row per text."""
+
+
+def _no_samples(split: str | None, limit: int) -> Sequence[Sample]:
+    """There are none."""
+    del split, limit
+    return ()
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Context:
     """What a strategy may know: one model, one task, one replicate. Holds no target of the evaluated split but the sample's."""
@@ -74,6 +88,46 @@ class Context:
     """The task's own framework, where it has one."""
     thinking: tuple[str, str] | None = None
     """Marks around the model's thoughts, which are cut before an answer is read."""
+    questions: Callable[[], Sequence[Sample]] = tuple
+    """What this run asks of the task, every variant once, without targets and references: what a preparation may look up."""
+    validation: Callable[[str | None, int], Sequence[Sample]] = _no_samples
+    """(split other than the evaluated one, None: the card's own; most samples, as whole groups) -> samples with targets and all, none of
+    whose groups is evaluated."""
+    validation_split: str | None = None
+    """The card's own split for that; None where it has none."""
+    metric: Metric | None = None
+    """Metric of the comparison; None where nothing is scored."""
+    nearest: Nearest | None = None
+    """Looks nearest neighbours up; None where nothing is looked up (previews and answers that are recalled)."""
+    vectors: Vectors | None = None
+    """Embeds texts that a model wrote, for votes on free text by similarity of meaning; None where no embedder is at hand."""
+    recorded: Mapping[str, Any] | None = None
+    """Facts of this preparation from when the study ran; empty in a preview. None: prepare. With facts, nothing is asked."""
+    laid_out: dict[Format, tuple[Any, Wording, Sequence[tuple[Layout, str]]]] = field(default_factory=dict, repr=False, compare=False)
+    """What `ask` keeps from one question to the next: the last exemplars in each format, the wording, and their layouts with answers."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Prepared:
+    """What a preparation leaves behind."""
+
+    state: Any = None
+    """What `answer` receives."""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """JSON-ready record of what was found, by part (`chains`, `selection`, `neighbours`, `failed`): for the report, and for scoring again
+    without a model. Holds no text of a sample."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Trial:
+    """How a strategy chooses among prompts before it answers."""
+
+    n_candidates: int
+    """Prompts among which it chooses, at least 2."""
+    split: str | None
+    """Split on which they are tried; None: the card's own."""
+    limit: int
+    """Most samples on which each is tried."""
 
 
 class Strategy(Protocol):
@@ -96,8 +150,18 @@ class Strategy(Protocol):
         """Exemplars per prompt; 0 means that the pool is not touched."""
         ...
 
-    def prepare(self, context: Context) -> Asking[Any]:
-        """Once per model and task: what spans samples. Returns the state that `answer` receives."""
+    @property
+    def lender(self) -> str | None:
+        """Registry name of the model with which `prepare` runs for every model alike; None: each model prepares for itself."""
+        ...
+
+    @property
+    def trial(self) -> Trial | None:
+        """How it chooses among prompts; None: there is one prompt."""
+        ...
+
+    def prepare(self, context: Context) -> Asking[Prepared]:
+        """Once per model and task: what spans samples. With `context.recorded` it asks nothing."""
         ...
 
     def answer(self, sample: Sample, state: Any, context: Context) -> Asking[Answer]:

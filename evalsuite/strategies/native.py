@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from evalsuite.formats import Format
 from evalsuite.strategies.ask_foreign import ask_foreign
-from evalsuite.strategies.base import Context, StrategySpec
+from evalsuite.strategies.base import Context, Prepared, StrategySpec, Trial
 from evalsuite.tasks import TaskCard
 from evalsuite.types import Answer, Asking, Kind, Sample
 
@@ -25,6 +25,10 @@ class Native:
 
     n_shots: int = 0
     """Exemplars of our own drawing: none."""
+    lender: str | None = None
+    """Nothing is prepared, so nobody does it for others."""
+    trial: Trial | None = None
+    """There is one prompt, the task's own."""
 
     def form_for(self, card: TaskCard) -> Format:
         """Always the task's own.
@@ -40,9 +44,9 @@ class Native:
         """What the task asks."""
         return card.kinds
 
-    def prepare(self, context: Context) -> Asking[None]:
+    def prepare(self, context: Context) -> Asking[Prepared]:
         """Nothing spans samples."""
-        return None
+        return Prepared()
         yield  # makes this a generator
 
     def answer(self, sample: Sample, state: None, context: Context) -> Asking[Answer]:
