@@ -6,18 +6,20 @@ The one impure step. Models run one after another; a model whose answers are all
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from evalsuite.embedders.neighbours import Lookup, Nearest
 from evalsuite.engines import open_engine
-from evalsuite.engines.base import Engine, EngineInfo, Metered, Spent
+from evalsuite.engines.base import CachesPrefixes, Engine, EngineInfo, Metered, PrefixCache, Spent
 from evalsuite.plan import Item, Plan, PlannedModel, context_tokens, tokens_needed
-from evalsuite.programs import Preparation, answers_of, n_programs, prepare_all
+from evalsuite.programs import Preparations, answers_of, n_programs, prepare_all
 from evalsuite.prompts import renderer_for
-from evalsuite.store import Store, note_engine, request_key
-from evalsuite.types import Answer, Failure, Outcome, Request
+from evalsuite.store import Store, note_engine, packed_ids, request_key
+from evalsuite.timings import Timing, Use, timed, uses_by_key
+from evalsuite.types import Answer, Failure, Outcome, Request, Tell, untold
 from evalsuite.waves import Answered, Asked, Finished
 
 
@@ -59,56 +61,97 @@ class ModelRun:
     """What was loaded, None if nothing was."""
     spent: Spent | None = None
     """What a server that is paid by use was asked for, None for every other engine."""
-    preparations: dict[Preparation, tuple[str, ...]] = field(default_factory=dict)
-    """Keys of the requests of each preparation."""
+    prefix_cache: PrefixCache | None = None
+    """What an engine that caches prefixes looked up and found, None for every other engine and if nothing was loaded."""
+    timings: dict[Use, Timing] = field(default_factory=dict)
+    """What was asked for each task, strategy and stage, and how long it took."""
+    preparations: Preparations = field(default_factory=dict)
+    """What the model prepared, for itself or for all."""
 
 
 Watch = Callable[[ModelRun], None]
 """Called often while a model runs; must be quick."""
 
 
-def run_model(
-    plan: Plan, model: PlannedModel, store: Store, run: ModelRun, watch: Watch, begin: Callable[[], None]
+def run_plan(
+    plan: Plan, store: Store, watch: Watch, runs: list[ModelRun], begin: Callable[[], None], tell: Tell = untold
 ) -> Iterator[Finished[Item, Answer]]:
-    """Answer all items of a model; yields each as it finishes.
+    """Answer all items of all models, one model in memory at a time; models that prepare for all come first.
 
     Args:
         plan: the study.
-        model: one of its models.
-        store: holds and receives outcomes.
-        run: the model's record, updated in place.
-        watch: told of progress.
-        begin: called before an engine is asked anything.
-    """
-    started = time.perf_counter()
-    renderer = renderer_for(model.checkpoint, model.entry.chat, plan.study.prompting)
-    with ExitStack() as stack:
-        asker = _Asker(model=model, store=store, run=run, watch=watch, begin=begin, stack=stack)
-        prepared = prepare_all(plan, model, renderer, asker)
-        run.preparations = {name: finished.keys for name, finished in prepared.items() if finished.keys}
-        for finished in answers_of(plan, model, renderer, asker, prepared):
-            run.n_finished += 1
-            run.wall_s = time.perf_counter() - started
-            watch(run)
-            yield finished
-    run.wall_s = time.perf_counter() - started
-    watch(run)
-
-
-def run_plan(plan: Plan, store: Store, watch: Watch, runs: list[ModelRun], begin: Callable[[], None]) -> Iterator[Finished[Item, Answer]]:
-    """Answer all items of all models, one model in memory at a time.
-
-    Args:
-        plan: the study.
-        store: holds and receives outcomes.
+        store: holds and receives outcomes, and keeps embeddings.
         watch: told of progress.
         runs: receives one record per model.
         begin: called before an engine is asked anything; may be called again.
+        tell: told of progress outside the engine.
     """
-    for model in plan.models.values():
-        run = ModelRun(model=model.name, n_items=n_programs(plan, model.name))
+    look_up = Lookup(store.folder / "embeddings", plan.file.parent, tell)
+    session = _Session(plan=plan, store=store, watch=watch, begin=begin, nearest=look_up)
+    lent: Preparations = {}
+    for name, model in plan.lenders.items():
+        run = ModelRun(model=name, n_items=0)
         runs.append(run)
-        yield from run_model(plan, model, store, run, watch, begin)
+        lent = {**lent, **_lend(session, model, run)}
+    for name, model in plan.models.items():
+        found = next((run for run in runs if run.model == name), None)
+        run = found or ModelRun(model=name, n_items=0)
+        run.n_items = n_programs(plan, name)
+        if found is None:
+            runs.append(run)
+        yield from _run_model(session, model, run, lent)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Session:
+    """What running all models of a plan has in common."""
+
+    plan: Plan
+    store: Store
+    watch: Watch
+    begin: Callable[[], None]
+    nearest: Nearest
+
+
+def _lend(session: _Session, model: PlannedModel, run: ModelRun) -> Preparations:
+    """What a model prepares for all models."""
+    started = time.perf_counter()
+    with ExitStack() as stack:
+        asker = _asker(session, model, run, stack)
+        renderer = renderer_for(model.checkpoint, model.entry.chat, session.plan.study.prompting)
+        run.preparations = prepare_all(session.plan, model, renderer, asker, nearest=session.nearest, lends=True)
+    run.wall_s += time.perf_counter() - started
+    session.watch(run)
+    return run.preparations
+
+
+def _run_model(session: _Session, model: PlannedModel, run: ModelRun, lent: Preparations) -> Iterator[Finished[Item, Answer]]:
+    """Answer all items of a model; yields each as it finishes."""
+    started, before = time.perf_counter(), run.wall_s
+    renderer = renderer_for(model.checkpoint, model.entry.chat, session.plan.study.prompting)
+    with ExitStack() as stack:
+        asker = _asker(session, model, run, stack)
+        prepared = prepare_all(session.plan, model, renderer, asker, nearest=session.nearest)
+        run.preparations = {**run.preparations, **prepared}
+        for finished in answers_of(session.plan, model, renderer, asker, {**lent, **prepared}):
+            run.n_finished += 1
+            run.wall_s = before + time.perf_counter() - started
+            session.watch(run)
+            yield finished
+    run.wall_s = before + time.perf_counter() - started
+    session.watch(run)
+
+
+def _asker(session: _Session, model: PlannedModel, run: ModelRun, stack: ExitStack) -> _Asker:
+    return _Asker(model=model, store=session.store, run=run, watch=session.watch, begin=session.begin, stack=stack)
+
+
+def _in_order(requests: Mapping[str, Request], packed: Mapping[str, bytes]) -> list[str]:
+    """Keys of requests such that those that share a prefix are neighbours: of ids, or of messages where a server makes the ids.
+
+    Any order of the ids' packed form does that, and no other order lets neighbours share more.
+    """
+    return sorted(requests, key=lambda key: (packed[key], [message.text for message in requests[key].prompt.messages]))
 
 
 @dataclass(slots=True)
@@ -122,10 +165,12 @@ class _Asker:
     begin: Callable[[], None]
     stack: ExitStack
     engine: Engine | None = None
+    cached_before: PrefixCache | None = None  # a model that lends is opened twice
 
     def __call__(self, wave: Sequence[Asked[Any]]) -> list[Answered]:
         identity = self.model.identity
-        keys = [request_key(identity, asked.request) for asked in wave]
+        packed = [packed_ids(asked.request.prompt.token_ids) for asked in wave]
+        keys = [request_key(identity, asked.request, ids) for asked, ids in zip(wave, packed, strict=True)]
         wanted = {key: asked.request for key, asked in zip(keys, wave, strict=True)}
         self.run.n_repeated += len(wave) - len(wanted)
         # Another process may be at the same study.
@@ -136,7 +181,8 @@ class _Asker:
         missing = {key: request for key, request in wanted.items() if key not in outcomes}
         self._refuse_too_long(missing, outcomes)
         if missing:
-            self._ask(missing, outcomes)
+            order = _in_order(missing, dict(zip(keys, packed, strict=True)))
+            self._ask(order, missing, outcomes, uses_by_key(keys, wave, missing))
         return [Answered(key=key, outcome=outcomes[key]) for key in keys]
 
     def _refuse_too_long(self, missing: dict[str, Request], outcomes: dict[str, Outcome]) -> None:
@@ -152,13 +198,13 @@ class _Asker:
             del missing[key]
             self.run.n_too_long += 1
 
-    def _ask(self, missing: dict[str, Request], outcomes: dict[str, Outcome]) -> None:
-        # Sorted by tokens, so that requests that share a prefix are neighbours.
-        order = sorted(missing, key=lambda key: missing[key].prompt.token_ids)
+    def _ask(
+        self, order: Sequence[str], missing: Mapping[str, Request], outcomes: dict[str, Outcome], uses: Mapping[str, Sequence[Use]]
+    ) -> None:
         engine = self._loaded()
         self.run.n_wanted += len(order)
         started = time.perf_counter()
-        for index, outcome in engine.run([missing[key] for key in order]):
+        for index, outcome in timed(engine.run([missing[key] for key in order]), [uses[key] for key in order], self.run.timings):
             key = order[index]
             if self.store.last_failure(key) != outcome:  # the same refusal again is no news
                 self.store.put(key, outcome)
@@ -168,6 +214,8 @@ class _Asker:
         self.run.engine_s += time.perf_counter() - started
         if isinstance(engine, Metered):
             self.run.spent = engine.spent
+        if isinstance(engine, CachesPrefixes):
+            self.run.prefix_cache = engine.prefix_cache if self.cached_before is None else self.cached_before.plus(engine.prefix_cache)
         for key in order:
             if key not in outcomes:
                 # An engine that forgets a request breaks its contract; the sample is ours to repair, never a zero.
@@ -181,8 +229,9 @@ class _Asker:
             self.run.loading = True
             self.watch(self.run)
             self.engine = self.stack.enter_context(open_engine(self.model.checkpoint.path, self.model.settings))
-            self.run.load_s = time.perf_counter() - started
+            self.run.load_s += time.perf_counter() - started
             self.run.loading = False
+            self.cached_before = self.run.prefix_cache
             self.run.info = self.engine.info
             note_engine(self.store.folder, self.model.identity, asdict(self.engine.info))
         return self.engine

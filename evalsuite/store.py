@@ -11,12 +11,15 @@ from __future__ import annotations
 import hashlib
 import os
 import socket
+import struct
 import time
 import uuid
 import zlib
 from array import array
-from collections.abc import Iterator, Mapping
+from base64 import b64decode, b64encode
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +47,19 @@ class Identity:
     """The quantisation in use."""
 
 
-def request_key(identity: Identity, request: Request) -> str:
-    """Key of a request: sha256 over who answers and everything that is sent (DESIGN 2.2). Prompt text is not part of it."""
+def packed_ids(ids: Iterable[int]) -> bytes:
+    """Token ids as bytes of equal width: hashed and compared much faster than numbers, and they share the prefixes that the ids share."""
+    return array("I", ids).tobytes()
+
+
+def request_key(identity: Identity, request: Request, packed: bytes | None = None) -> str:
+    """Key of a request: sha256 over who answers and everything that is sent (DESIGN 2.2). Prompt text is not part of it.
+
+    Args:
+        identity: who answers.
+        request: what is sent.
+        packed: `packed_ids` of the prompt, where the caller has them already.
+    """
     sampling = request.sampling
     messages = [[message.role, message.text] for message in request.prompt.messages]
     head = orjson.dumps(
@@ -67,29 +81,31 @@ def request_key(identity: Identity, request: Request) -> str:
         ]
     )
     # Lengths stand in the head, so the concatenated ids below can be split in one way only.
-    ids = array("I", request.prompt.token_ids)
-    ids.extend(request.candidates)
-    for continuation in request.continuations:
-        ids.extend(continuation)
     digest = hashlib.sha256(head)
-    digest.update(ids.tobytes())
+    digest.update(packed_ids(request.prompt.token_ids) if packed is None else packed)
+    digest.update(packed_ids((*request.candidates, *chain.from_iterable(request.continuations))))
     return digest.hexdigest()
 
 
 def outcome_as_json(outcome: Outcome) -> dict[str, Any]:
-    """An outcome as JSON-ready mapping; fields at their default are left out."""
+    """An outcome as JSON-ready mapping; fields at their default are left out, a vector becomes base64 text."""
     content: dict[str, Any] = {"failed": True} if isinstance(outcome, Failure) else {}
     for item in fields(outcome):
         value = getattr(outcome, item.name)
         if value != item.default:
             content[item.name] = value
+    if "vector" in content:
+        content["vector"] = b64encode(content["vector"]).decode("ascii")
     return content
 
 
 def outcome_from_json(content: dict[str, Any]) -> Outcome:
-    """Inverse of `outcome_as_json`."""
+    """Inverse of `outcome_as_json`; also reads the lists of numbers that vectors once were."""
     if content.pop("failed", False):
         return Failure(**content)
+    if "vector" in content:
+        vector = content["vector"]
+        content["vector"] = b64decode(vector) if isinstance(vector, str) else struct.pack(f"<{len(vector)}f", *vector)
     lists = {name: tuple(value) for name, value in content.items() if isinstance(value, list)}
     if "continuation_logprobs" in lists:
         lists["continuation_logprobs"] = tuple(tuple(row) for row in lists["continuation_logprobs"])
@@ -217,7 +233,7 @@ class Store:
     def _own_file(self) -> int:
         if self._own is None:
             self.folder.mkdir(parents=True, exist_ok=True)
-            path = _own_path(self.folder, "journal")
+            path = own_path(self.folder, "journal")
             self._writes_to = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o666)
             self._own = self._add_file(path)
         return self._own
@@ -300,14 +316,14 @@ def note_engine(folder: Path, identity: Identity, info: Mapping[str, Any]) -> No
     """Record on what an identity's answers were computed, when it was loaded; kept beside the journals."""
     folder.mkdir(parents=True, exist_ok=True)
     line = orjson.dumps({"identity": asdict(identity), "at": time.time(), "info": dict(info)}) + b"\n"
-    _own_path(folder, "engine").write_bytes(line)
+    own_path(folder, "engine").write_bytes(line)
 
 
 def engine_notes(folder: Path, identity: Identity) -> list[dict[str, Any]]:
     """On what an identity's answers were computed: the distinct notes, earliest first."""
     wanted = asdict(identity)
     notes: list[dict[str, Any]] = []
-    for entry in sorted(_json_lines(folder, "engine"), key=lambda line: float(line["at"])):
+    for entry in sorted(json_lines(folder, "engine"), key=lambda line: float(line["at"])):
         if entry["identity"] == wanted and entry["info"] not in notes:
             notes.append(entry["info"])
     return notes
@@ -335,7 +351,7 @@ def state_analysis(folder: Path, study: str, analysis: dict[str, Any]) -> Statem
         folder.mkdir(parents=True, exist_ok=True)
         entry = Statement(study=study, at=time.time(), analysis=analysis)
         line = orjson.dumps({"study": entry.study, "at": entry.at, "analysis": entry.analysis}) + b"\n"
-        _own_path(folder, "analysis").write_bytes(line)
+        own_path(folder, "analysis").write_bytes(line)
         known = [*known, entry]
     return known[0]
 
@@ -344,18 +360,19 @@ def analysis_statements(folder: Path, study: str) -> list[Statement]:
     """All analyses stated for a study in this store, earliest first; unreadable lines are passed over."""
     found = [
         Statement(study=study, at=entry["at"], analysis=entry["analysis"])
-        for entry in _json_lines(folder, "analysis")
+        for entry in json_lines(folder, "analysis")
         if entry["study"] == study
     ]
     return sorted(found, key=lambda statement: statement.at)
 
 
-def _own_path(folder: Path, what: str) -> Path:
+def own_path(folder: Path, what: str) -> Path:
     """A file name that no other process writes."""
     return folder / f"{what}-{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:12]}.jsonl"
 
 
-def _json_lines(folder: Path, what: str) -> Iterator[dict[str, Any]]:
+def json_lines(folder: Path, what: str) -> Iterator[dict[str, Any]]:
+    """Entries of all journals of one kind, in the order of their files' names; unreadable lines are passed over."""
     for path in sorted(folder.glob(f"{what}-*.jsonl")) if folder.is_dir() else []:
         for line in path.read_bytes().splitlines():
             try:

@@ -23,7 +23,7 @@ sys.path[:0] = [str(ROOT / "scripts"), str(ROOT)]
 from benchmarks.claims import Claim  # noqa: E402
 from benchmarks.sides import Measurement  # noqa: E402
 
-MODULES = ("vllm_scoring", "statistics_speed", "coverage")
+MODULES = ("vllm_scoring", "statistics_speed", "nearest_neighbours", "strategy_overhead", "coverage")
 """Modules of scripts/benchmarks, in the order in which they run."""
 
 
@@ -89,8 +89,9 @@ def line_of(row: dict[str, Any]) -> str:
 def line_of_claim(row: dict[str, Any]) -> str:
     """A row of the table whose target is a fixed number, with its unit."""
     peer = "" if row["peer"] is None else f"{row['peer']:.3f}"
-    target = f"{'<=' if row['at_most'] else '>='} {row['target']:g}"
-    return f"{row['case']:<44} {row['ours']:>8.3f} {peer:>8} {target:>22} {row['unit']:>7} {'yes' if row['holds'] else 'no':>6}"
+    target = "" if row["target"] is None else f"{'<=' if row['at_most'] else '>='} {row['target']:g}"
+    holds = "" if row["target"] is None else "yes" if row["holds"] else "no"
+    return f"{row['case']:<44} {row['ours']:>8.3f} {peer:>8} {target:>22} {row['unit']:>7} {holds:>6}"
 
 
 if __name__ == "__main__":

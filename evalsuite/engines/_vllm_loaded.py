@@ -88,12 +88,16 @@ def load_engine(order: dict[str, Any]) -> Served:
         tokenizer = engine.get_tokenizer()
         n_vocabulary = int(config.model_config.get_vocab_size())
         end_ids = end_ids_of(Path(order["path"]), order["config"], tokenizer.eos_token_id)
-        served = Served(engine, Decoder(tokenizer=tokenizer, end_ids=end_ids, special_ids=special_ids_of(tokenizer)), n_vocabulary)
+        caches_prefixes = bool(config.cache_config.enable_prefix_caching)
+        decoder = Decoder(tokenizer=tokenizer, end_ids=end_ids, special_ids=special_ids_of(tokenizer))
+        served = Served(engine, decoder, n_vocabulary, caches_prefixes=caches_prefixes)
         ways: list[Way] = [] if not order["fast_scoring"] else ["rows"] if on_v2 else ["forced"]
         # The first requests: what vLLM cannot compute with this checkpoint on this machine shows here.
         notes: tuple[str, ...] = (
             f"V{1 + on_v2} model runner",
             *served.choose_ways(ways, TOLERANCE[order["dtype"]], order["n_context_tokens"]),
+            # vLLM switches it off by itself for some kinds of models and on some processors.
+            *(() if caches_prefixes else ("no prefix cache: vLLM has none for this checkpoint on this machine",)),
         )
     except Exception as error:
         key, allowed = fault_of(error)
@@ -165,7 +169,7 @@ def difference(found: Sequence[Sequence[float]], expected: Sequence[Sequence[flo
 class Served:
     """One checkpoint under vLLM. Numbers of requests are the caller's and never come twice."""
 
-    def __init__(self, engine: Any, decoder: Decoder, n_vocabulary: int) -> None:
+    def __init__(self, engine: Any, decoder: Decoder, n_vocabulary: int, *, caches_prefixes: bool) -> None:
         self.ready: dict[str, Any] = {}
         self._n_vocabulary = n_vocabulary
         self._engine = engine
@@ -174,6 +178,8 @@ class Served:
         self._asked: dict[int, _Asked] = {}
         self._running: dict[str, _Running] = {}
         self._names = itertools.count()
+        self._caches_prefixes = caches_prefixes
+        self.prefix_cache = (0, 0)  # tokens of finished sequences: looked up, found
 
     @property
     def busy(self) -> bool:
@@ -204,6 +210,7 @@ class Served:
             asked = self._asked.get(running.asked) if running is not None else None
             if running is None or asked is None:
                 continue
+            self._count_prefix(running, output)
             try:
                 asked.results[running.place] = running.part.read(output)
             except StartsTooLateError:
@@ -217,6 +224,14 @@ class Served:
                 del self._asked[running.asked]
                 done.append((running.asked, put_together(asked.request, asked.results)))
         return done
+
+    def _count_prefix(self, running: _Running, output: Any) -> None:
+        """Counted as vLLM counts, whose own counters come with a good deal of other bookkeeping per step."""
+        looked_up = self._caches_prefixes and not running.part.params.skip_reading_prefix_cache
+        # Numbers below 0 are the probe's.
+        if looked_up and running.asked >= 0 and output.num_cached_tokens is not None:
+            n_queried, n_hit = self.prefix_cache
+            self.prefix_cache = (n_queried + len(running.part.ids), n_hit + int(output.num_cached_tokens))
 
     def choose_ways(self, ways: Sequence[Way], tolerance: float, n_context_tokens: int) -> tuple[str, ...]:
         """Take the fast ways that agree with the plain one on the probe; returns what was chosen and why, one line each.

@@ -1,13 +1,15 @@
 """The process in which vLLM runs; started by `evalsuite.engines.vllm` as `python -m evalsuite.engines._vllm_worker FD`.
 
 Messages are JSON over a socket. It receives {"load": {...}} once, then {"ask": [[id, request], ...]} or {"abort": true}; it sends
-{"ready": {...}} or {"fault": {...}} once, then {"done": [[id, outcome], ...]} as requests finish, or {"broken": line}.
+{"ready": {...}} or {"fault": {...}} once, then {"done": [[id, outcome], ...], "prefix_cache": [queried, hit]} as requests finish, or
+{"broken": line}.
 It ends when the socket closes, which also happens when the process that started it is killed.
 """
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import queue
 import sys
@@ -25,6 +27,9 @@ from evalsuite.types import Failure, Outcome, Prompt, Request, Response, Samplin
 
 N_LINE = 240
 """Most characters of an error that are passed on."""
+
+FIELDS = {kind: tuple(field.name for field in dataclasses.fields(kind) if field.name != "vector") for kind in (Response, Failure)}
+"""What is sent of an outcome. No vector, which is bytes: vLLM is never asked for one."""
 
 
 def main() -> None:
@@ -108,11 +113,14 @@ def _serve(served: Any, socket: Connection, letters: queue.SimpleQueue[dict[str,
                 served.abort()
                 continue
             done = [answer for number, fields in letter["ask"] for answer in served.take(number, request_from(fields))]
-            if done:
-                _send(socket, {"done": done})
-        done = served.step() if served.busy else []
-        if done:
-            _send(socket, {"done": done})
+            _send_done(socket, done, served)
+        _send_done(socket, served.step() if served.busy else [], served)
+
+
+def _send_done(socket: Connection, done: list[tuple[int, Outcome]], served: Any) -> None:
+    if done:
+        answers = [(number, outcome_fields(outcome)) for number, outcome in done]
+        _send(socket, {"done": answers, "prefix_cache": served.prefix_cache})
 
 
 def _arrived(letters: queue.SimpleQueue[dict[str, Any]], *, wait: bool) -> Iterator[dict[str, Any]]:
@@ -148,6 +156,11 @@ def request_from(fields: dict[str, Any]) -> Request:
         greedy=fields["greedy"],
         moments=fields["moments"],
     )
+
+
+def outcome_fields(outcome: Outcome) -> dict[str, Any]:
+    """An outcome as JSON mapping."""
+    return {name: getattr(outcome, name) for name in FIELDS[type(outcome)]}
 
 
 def outcome_from(fields: dict[str, Any]) -> Outcome:

@@ -83,6 +83,37 @@ class Metered(Protocol):
         ...
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PrefixCache:
+    """How often the beginning of a prompt was known already, since an engine was opened."""
+
+    n_queried_tokens: int
+    """Prompt tokens of the sequences that were looked up in the cache. A request of several sequences (one per continuation) counts
+    with each; sequences that must be computed whole, such as log-probabilities along a prompt, are not looked up and count nowhere."""
+    n_hit_tokens: int
+    """Of those, tokens that were found there and not computed again."""
+
+    @property
+    def hit_rate(self) -> float | None:
+        """Share of the queried tokens that were found, in [0, 1]; None if nothing was looked up."""
+        return self.n_hit_tokens / self.n_queried_tokens if self.n_queried_tokens else None
+
+    def plus(self, other: PrefixCache) -> PrefixCache:
+        """Both together."""
+        n_queried_tokens = self.n_queried_tokens + other.n_queried_tokens
+        return PrefixCache(n_queried_tokens=n_queried_tokens, n_hit_tokens=self.n_hit_tokens + other.n_hit_tokens)
+
+
+@runtime_checkable
+class CachesPrefixes(Protocol):
+    """An engine that keeps what it computed for the beginnings of prompts, and says how often that helped."""
+
+    @property
+    def prefix_cache(self) -> PrefixCache:
+        """What was looked up and found so far, abandoned requests included."""
+        ...
+
+
 class Engine(Protocol):
     """One loaded checkpoint. Not thread-safe; used as a context manager by `engines.open_engine`."""
 

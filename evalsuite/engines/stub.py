@@ -369,13 +369,13 @@ def _along_prompt(request: Request, seed: int) -> Response:
     return Response(logprobs=tuple(logprobs), means=tuple(means), variances=tuple(variances), n_prompt_tokens=len(ids))
 
 
-def _vector(ids: Sequence[int]) -> tuple[float, ...]:
+def _vector(ids: Sequence[int]) -> bytes:
     """Hashed counts of three-byte strings, scaled to length 1, so that similar texts lie close; zeros for no text."""
     text = decode(ids).encode()
     counts = np.zeros(N_DIMENSIONS)
     for place in range(max(1, len(text) - 2) if text else 0):
         counts[zlib.crc32(text[place : place + 3]) % N_DIMENSIONS] += 1
-    return tuple((counts / max(1.0, float(np.linalg.norm(counts)))).tolist())
+    return (counts / max(1.0, float(np.linalg.norm(counts)))).astype("<f4").tobytes()
 
 
 def _chance(seed: int, *parts: object) -> np.random.Generator:

@@ -312,7 +312,7 @@ class TransformersEngine:
         for number, row in enumerate(batch):
             vector = hidden[number, : len(row.ids)].mean(dim=0)
             if bool(torch.isfinite(vector).all()):
-                outcomes.append(Response(vector=tuple(vector.tolist())))
+                outcomes.append(Response(vector=vector.cpu().numpy().astype("<f4").tobytes()))
             else:
                 outcomes.append(Failure(reason="engine_error", message="a hidden state is not finite", transient=False))
         return outcomes

@@ -38,7 +38,7 @@ from evalsuite.engines._vllm_light import (
     text_part,
 )
 from evalsuite.engines._vllm_worker import outcome_from, request_fields
-from evalsuite.engines.base import EngineInfo, EngineSettings
+from evalsuite.engines.base import EngineInfo, EngineSettings, PrefixCache
 from evalsuite.errors import Fault, UserError
 from evalsuite.types import Kind, Outcome, Request
 
@@ -155,6 +155,7 @@ class VllmEngine:
         self._process: _Process | None = _Process(settings)
         self._numbers = itertools.count()
         self._places: dict[int, int] = {}
+        self._prefix_cache = PrefixCache(n_queried_tokens=0, n_hit_tokens=0)
         try:
             self._process.send({"load": order})
             answer = self._process.receive()
@@ -187,6 +188,11 @@ class VllmEngine:
         """All but `embed`."""
         return KINDS
 
+    @property
+    def prefix_cache(self) -> PrefixCache:
+        """As far as answers have come back; see `evalsuite.engines.base.CachesPrefixes`."""
+        return self._prefix_cache
+
     def close(self) -> None:
         """End the process; all memory comes back with it. Idempotent."""
         process, self._process = self._process, None
@@ -210,7 +216,10 @@ class VllmEngine:
                 yield from self._hand_over(process, waiting, requests, n_parts)
                 if not self._places:
                     continue
-                for number, fields in process.receive()["done"]:
+                message = process.receive()
+                n_queried_tokens, n_hit_tokens = message["prefix_cache"]
+                self._prefix_cache = PrefixCache(n_queried_tokens=n_queried_tokens, n_hit_tokens=n_hit_tokens)
+                for number, fields in message["done"]:
                     place = self._places.pop(number, None)
                     if place is not None:
                         del n_parts[number]

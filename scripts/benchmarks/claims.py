@@ -14,8 +14,8 @@ class Claim:
     """Name."""
     ours: float
     """What was found."""
-    target: float
-    """What it must not pass."""
+    target: float | None
+    """What it must not pass; None: nothing is promised, the number stands beside one that is."""
     at_most: bool
     """True: it holds up to the target; False: from the target on."""
     unit: str
@@ -28,8 +28,10 @@ class Claim:
     """Monte-Carlo standard error of `ours`; None: none."""
 
     @property
-    def holds(self) -> bool:
-        """Whether it was kept."""
+    def holds(self) -> bool | None:
+        """Whether it was kept; None where nothing is promised."""
+        if self.target is None:
+            return None
         return self.ours <= self.target if self.at_most else self.ours >= self.target
 
     def row(self) -> dict[str, Any]:
