@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from evalsuite import strategies
 from evalsuite.cards import metrics_of
 from evalsuite.environment import environment_of
 from evalsuite.outputs import OutDir, write_text
+from evalsuite.overlap import repeats_lines
 from evalsuite.own_aggregates import own_aggregates
 from evalsuite.plan import Plan, Refused
 from evalsuite.plugins import load_specs
@@ -23,15 +24,22 @@ from evalsuite.prompts import pair_difference
 from evalsuite.published.reproduce import measured_of, papers_of
 from evalsuite.report import Findings, Table, build, model_card, verdict_table, write_report
 from evalsuite.report.explorer_tables import ANSWER_KEY, ExplorerData, explorer_data
+from evalsuite.seals import Holdout
 from evalsuite.stats.analyses import Analyses, Labels, analyse
 from evalsuite.stats.compare import compare_frames
 from evalsuite.stats.design import AnalysisDesign
+from evalsuite.stats.eyes_off import EyesOff, eyes_off_frames
 from evalsuite.stats.tables import estimate_frame
 from evalsuite.store import Store
 from evalsuite.types import Prompt, Tell
 
 if TYPE_CHECKING:
     from evalsuite.metrics.base import Metric
+
+PREPARED_COLUMNS = ("model", "task", "strategy", "n_calls", "n_prompt_tokens", "n_output_tokens", "n_failed", "facts")
+"""What is read of preparations.json."""
+TIMED_COLUMNS = ("model", "task", "strategy", "stage", "n_asked", "engine_s")
+"""What is read of timings.json."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +60,10 @@ class Conclusion:
     """What was changed in the analysis after it was stated."""
     environment: Mapping[str, Any]
     """Hardware, versions, weights and data, for manifest and report."""
+    holdout: Holdout | None = None
+    """The sealed part; None where the study has none."""
+    eyes_off: EyesOff = field(default_factory=EyesOff)
+    """The sealed part beside the rest, where it was opened and there is a rest."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +81,13 @@ class Concluded:
 
 
 def conclude(
-    plan: Plan, out: OutDir, store: Store, changes: Sequence[Mapping[str, Any]], tell: Tell, versions: Mapping[str, str] | None = None
+    plan: Plan,
+    out: OutDir,
+    store: Store,
+    changes: Sequence[Mapping[str, Any]],
+    tell: Tell,
+    versions: Mapping[str, str] | None = None,
+    holdout: Holdout | None = None,
 ) -> Concluded:
     """Estimate, compare and report what scores.parquet holds; writes comparisons.csv, pooled.csv and the report.
 
@@ -80,6 +98,7 @@ def conclude(
         changes: what was changed in the analysis since it was stated; any makes every result exploratory.
         tell: told of progress.
         versions: of the libraries when the study ran; None: those of now.
+        holdout: the sealed part; None where the study has none.
     """
     scores = pd.read_parquet(out.scores)
     metrics = {name: metric for task in plan.tasks.values() for name, metric in metrics_of(task.task).items()}
@@ -89,17 +108,22 @@ def conclude(
     level = 1 - design.alpha
     estimates = estimate_frame(scores, metrics, missing=design.missing, exclude=design.exclude, level=level)
     estimates["role"] = [design.role_of(*row) for row in estimates[["task", "metric", "strategy", "perturbation"]].itertuples(index=False)]
+    preparations = recorded_frame(out.preparations, PREPARED_COLUMNS)
+    timings = recorded_frame(out.timings, TIMED_COLUMNS) if plan.study.timed else None
     conclusion = Conclusion(
         scores=scores,
         estimates=estimates,
         comparisons=comparisons,
-        analyses=analyse(scores, comparisons, design, labels_of(plan), tell),
+        analyses=analyse(scores, comparisons, design, labels_of(plan), tell, preparations=preparations, timings=timings),
         counts=counts_by_status(scores, {name: task.metric for name, task in plan.tasks.items()}),
         changes=changes,
         environment=environment_of(plan, store, versions),
+        holdout=holdout,
+        eyes_off=beside_eyes_on(holdout, scores, design, tuple(plan.strategies)),
     )
     conclusion.analyses.pooled.to_csv(out.pooled, index=False, lineterminator="\n")
-    findings = replace(findings_of(plan, out, conclusion, metrics), explorer=explorer_of(plan, out, scores, design))
+    explorer = explorer_of(plan, out, scores, design)
+    findings = replace(findings_of(plan, out, conclusion, metrics), explorer=explorer, preparations=preparations)
     write_report(build(findings), out.folder, tell)
     write_text(out.model_card, model_card(findings))
     own = own_aggregates(plan, scores)
@@ -108,12 +132,36 @@ def conclude(
     return Concluded(found=conclusion, findings=findings, verdicts=verdict_table(findings), remarks=remarks_on(comparisons, changes))
 
 
+def recorded_frame(file: Path, columns: Sequence[str]) -> pd.DataFrame:
+    """A list of records that a run left behind, with these columns; what a record of an older run lacks is None or NaN.
+
+    Args:
+        file: preparations.json or timings.json; one that is missing or damaged has no rows, since neither decides a result.
+        columns: what is read.
+    """
+    try:
+        rows = orjson.loads(file.read_bytes())
+    except (OSError, ValueError):
+        rows = []
+    kept = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+    frame = pd.DataFrame([{name: row.get(name) for name in columns} for row in kept], columns=list(columns))
+    numbers = [name for name in columns if name.startswith("n_") or name.endswith("_s")]
+    return frame.assign(**{name: pd.to_numeric(frame[name], errors="coerce").astype("float64") for name in numbers})
+
+
 def explorer_of(plan: Plan, out: OutDir, scores: pd.DataFrame, design: AnalysisDesign) -> ExplorerData | None:
     """Every compared answer beside the prompt that it was given to."""
     sent = pq.read_table(out.plan, columns=[*ANSWER_KEY, "prompt"], read_dictionary=["prompt"]).to_pandas()
     shown = {cell: [each.sample if isinstance(each, Refused) else each for each in variants] for cell, variants in plan.variants.items()}
     restricted = [name for name, task in plan.tasks.items() if task.task.card.restricted]
     return explorer_data(scores, sent, shown, design, restricted, plan.study.models)
+
+
+def beside_eyes_on(holdout: Holdout | None, scores: pd.DataFrame, design: AnalysisDesign, strategies: Sequence[str]) -> EyesOff:
+    """The sealed part beside the rest; empty where it is not what was scored, or there are no scores of the rest."""
+    if holdout is None or holdout.eyes_on is None:
+        return EyesOff()
+    return eyes_off_frames(holdout.eyes_on, scores, design, strategies)
 
 
 def design_of(plan: Plan, metrics: Mapping[str, Metric], *, exploratory: bool) -> AnalysisDesign:
@@ -132,11 +180,13 @@ def design_of(plan: Plan, metrics: Mapping[str, Metric], *, exploratory: bool) -
         missing=analysis.missing,
         n_resamples=analysis.n_resamples,
         seed=plan.study.seed,
-        exclude=plan.study.exclude,
+        exclude=plan.own_exclusions,
         n_family=plan.n_family,
         n_pairs=len(plan.statement["pairs"]),
         not_run={name: metric for name, metric in plan.statement["metrics"].items() if name not in plan.tasks},
         secondary=analysis.secondary,
+        ladder=plan.study.ladder,
+        leave_one_out=plan.study.leave_one_out,
         n_secondary=plan.n_secondary,
         pooling=analysis.pooling,
         pooled_tasks=analysis.pooled_tasks,
@@ -192,12 +242,14 @@ def findings_of(plan: Plan, out: OutDir, conclusion: Conclusion, metrics: Mappin
         command=command_of(plan),
         metrics=metrics,
         selection={
-            **{key: value for key, value in asdict(plan.selection).items() if value is not None},
+            **{key: value for key, value in plan.selection.as_json().items() if value is not None},
             "n_family": plan.n_family,
         },
         excluded={name: task.excluded for name, task in plan.tasks.items() if task.excluded},
         papers=papers_of(plan),
         measured=measured_of(plan),
+        holdout=conclusion.holdout,
+        eyes_off=conclusion.eyes_off,
     )
 
 
@@ -209,6 +261,7 @@ def command_of(plan: Plan) -> str:
     parts += [f"--tasks {','.join(chosen.tasks)}"] if chosen.tasks else []
     parts += [f"--limit {chosen.limit}"] if chosen.limit else []
     parts += [f"--engine {chosen.engine}"] if chosen.engine else []
+    parts += ["--unseal"] if chosen.unseal else []
     return " ".join(parts)
 
 
@@ -226,6 +279,7 @@ def _report_manifest(plan: Plan, conclusion: Conclusion) -> dict[str, Any]:
         "data": {
             name: f"{facts['split']}: {facts['n_samples']} of {facts['n_read']} samples,"
             f" {facts['n_left_out_by_card']} rows left out, {facts['fingerprint'][:12]}"
+            + "".join(f"; {line}" for line in repeats_lines(facts.get("n_pool_duplicates", 0)))
             for name, facts in data
         },
         "seeds": {"study": plan.study.seed},

@@ -32,6 +32,12 @@ PlainName = Annotated[str, StringConstraints(pattern=PLAIN, max_length=100)]
 Scalar = str | int | float | bool
 Correction = Literal["holm", "benjamini_hochberg", "none"]
 
+SHOWN_ONLY = ("published", "ladder", "leave_one_out", "timed")
+"""Keys of a study that decide what its report shows, and neither what is asked nor how it is judged."""
+
+LATER_KEYS = (*SHOWN_ONLY, "holdout")
+"""Keys of a study that are left out of its file where nothing is said under them."""
+
 
 class FileModel(BaseModel):
     """Base of everything that a person's file holds: frozen, no unknown keys, no silent conversions."""
@@ -50,6 +56,14 @@ class TaskEntry(FileModel):
     """Most samples, taken as whole groups in a seeded order; None: all."""
     metric: str | None = None
     """Metric of the comparison; None: the card's."""
+    exemplar_split: str | None = None
+    """Split that exemplars come from; None: the card's."""
+
+    @model_serializer(mode="wrap")
+    def _without_default(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # Studies that ran before the field existed keep their files and hashes.
+        content: dict[str, Any] = dump(self)
+        return {key: value for key, value in content.items() if key != "exemplar_split" or value is not None}
 
 
 class PluginEntry(FileModel):
@@ -216,12 +230,20 @@ class Study(FileModel):
     """Folders of lm-eval YAML tasks beside those that it ships (its --include_path), relative to the study file."""
     published: tuple[Annotated[str, StringConstraints(min_length=1)], ...] = ()
     """Papers whose printed numbers stand beside the measured ones: ids, with or without a version (docs/published.md)."""
+    holdout: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Share of the groups of every evaluated split that is sealed until `evalsuite run --unseal`; None: nothing is (docs/holdout.md)."""
+    ladder: tuple[str, ...] = ()
+    """Strategy ids in cumulative order, each with one part more than the one before: what each part adds is reported. Exploratory."""
+    leave_one_out: tuple[str, ...] = ()
+    """Strategy ids that are each the ladder's last rung without one part."""
+    timed: bool = False
+    """Whether the report shows engine seconds; they differ from run to run, so that its bytes do too."""
 
     @model_serializer(mode="wrap")
     def _without_default(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        # Studies that ran before the field existed keep their files.
+        # Studies that ran before these fields existed keep their files.
         content: dict[str, Any] = dump(self)
-        return {key: value for key, value in content.items() if key != "published" or value}
+        return {key: value for key, value in content.items() if key not in LATER_KEYS or value}
 
     @field_validator("published", mode="before")
     @classmethod

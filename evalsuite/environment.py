@@ -45,6 +45,7 @@ def environment_of(plan: Plan, store: Store, versions: Mapping[str, str] | None)
                 "n_read": len(task.data.samples),
                 "n_samples": len(task.samples),
                 "n_left_out_by_card": len(task.data.excluded),
+                **({"n_pool_duplicates": task.n_pool_duplicates} if task.n_pool_duplicates else {}),
                 "revision": task.task.card.revision,
                 **_own_metrics(task.task),
             }

@@ -17,7 +17,7 @@ from evalsuite.models import ModelEntry, find_checkpoint, load_registry
 from evalsuite.models.files import SMALL_FILES
 from evalsuite.models.hub import NEVER, OFFLINE_FLAGS, PATTERNS, PATTERNS_BIN, download, hub_errors, hub_fault, offline_flags
 from evalsuite.task_sources import expand
-from evalsuite.tasks import Task, find_tasks, pool_split
+from evalsuite.tasks import Task, find_tasks, pool_split, validation_split
 from evalsuite.types import Tell, untold
 
 _SPARE_BYTES = 1 << 30
@@ -78,10 +78,16 @@ def wanted_by(file: str | Path, models: Sequence[str] | None = None, tasks: Sequ
             continue
         card = known[entry.name].card
         split = entry.split or card.split
-        for needed in (split, pool_split(card, split)):
+        tried = [validation_split(card, split, own.options.get("validation")) for own in study.strategies if own.options.get("selection")]
+        for needed in (split, entry.exemplar_split or pool_split(card, split), *tried):
             if needed is not None:
                 splits[entry.name, needed] = (known[entry.name], needed)
-    chosen = {name: registry[name] for name in study.models if models is None or name in models}
+    lending = [str(entry.options[key]) for entry in study.strategies for key in ("cot_from", "prompt_from") if key in entry.options]
+    faults = _unknown(str(file), "strategies", lending, registry)
+    if faults:
+        raise UserError(faults)
+    # Models that prepare for all are needed whichever models run.
+    chosen = {name: registry[name] for name in dict.fromkeys((*study.models, *lending)) if models is None or name in (*models, *lending)}
     return Wanted(file=Path(file), models=chosen, splits=tuple(splits.values()), data=study.data)
 
 

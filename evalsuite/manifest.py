@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from evalsuite.conclude import Conclusion, analysis_hash
-from evalsuite.config import Study
-from evalsuite.engines.base import EngineSettings
+from evalsuite.config import SHOWN_ONLY, Study
+from evalsuite.engines.base import EngineSettings, PrefixCache
 from evalsuite.errors import Fault, UserError
 from evalsuite.models import Checkpoint, ModelEntry
 from evalsuite.outputs import OutDir, write_json
 from evalsuite.plan import Plan, PlannedModel
 from evalsuite.runner import ModelRun
+from evalsuite.seals import Holdout
 
 
 def analysis_part(plan: Plan, found: Conclusion) -> dict[str, Any]:
@@ -26,6 +27,19 @@ def analysis_part(plan: Plan, found: Conclusion) -> dict[str, Any]:
         "analysis_hash": analysis_hash(plan),
         "analysis_changes": found.changes,
         "counts_by_status": found.counts,
+        **({} if found.holdout is None else {"holdout": holdout_part(found.holdout)}),
+    }
+
+
+def holdout_part(holdout: Holdout) -> dict[str, Any]:
+    """What is recorded of the sealed part."""
+    return {
+        "share": holdout.share,
+        "unsealed": holdout.unsealed,
+        "sealed": {name: {"n_samples": n_samples, "n_groups": n_groups} for name, (n_samples, n_groups) in holdout.sealed.items()},
+        "opening": None if holdout.opening is None else asdict(holdout.opening),
+        "changed": list(holdout.changed),
+        "seen": list(holdout.seen),
     }
 
 
@@ -35,14 +49,14 @@ def write_manifest(plan: Plan, out: OutDir, found: Conclusion, runs: list[ModelR
 
     manifest = {
         "study": plan.study.study,
-        "selection": asdict(plan.selection),
+        "selection": plan.selection.as_json(),
         "seed": plan.study.seed,
         "evalsuite": version("evalsuite"),
         **found.environment,
         **analysis_part(plan, found),
         "study_file": plan.file.name,
         "conditions": conditions(plan.as_run()),
-        "registry": {name: recorded_model(model) for name, model in plan.models.items()},
+        "registry": {name: recorded_model(model) for name, model in {**plan.lenders, **plan.models}.items()},
         "wall_s": round(wall_s, 3),
         "models": {
             run.model: {
@@ -56,11 +70,17 @@ def write_manifest(plan: Plan, out: OutDir, found: Conclusion, runs: list[ModelR
                 "engine_s": round(run.engine_s, 3),
                 "wall_s": round(run.wall_s, 3),
                 **({} if run.spent is None else {"spent": asdict(run.spent)}),
+                **({} if run.prefix_cache is None else {"prefix_cache": _prefix_cache(run.prefix_cache)}),
             }
             for run in runs
         },
     }
     write_json(out.manifest, manifest)
+
+
+def _prefix_cache(found: PrefixCache) -> dict[str, Any]:
+    """Counts of a run and their ratio, null where nothing was looked up."""
+    return {**asdict(found), "hit_rate": None if found.hit_rate is None else round(found.hit_rate, 6)}
 
 
 def read_manifest(out: OutDir) -> dict[str, Any]:
@@ -104,6 +124,6 @@ def recorded_models(manifest: Mapping[str, Any]) -> dict[str, PlannedModel]:
 
 def conditions(study: Study) -> dict[str, Any]:
     """What decides what is asked: everything in the study but the analysis, its exclusions and where its data lie."""
-    content = study.model_dump(mode="json", exclude={"analysis", "exclude", "data", "include_path", "pairs", "published", "question"})
+    content = study.model_dump(mode="json", exclude={"analysis", "exclude", "data", "include_path", "pairs", "question", *SHOWN_ONLY})
     tasks = [{key: value for key, value in entry.items() if key != "metric"} for entry in content["tasks"]]
     return {**content, "tasks": tasks}

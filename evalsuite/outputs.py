@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import os
 import socket
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -17,7 +17,10 @@ import pyarrow.parquet as pq
 from evalsuite.data import content_hash
 from evalsuite.errors import Fault, UserError
 from evalsuite.plan import Item, Plan, Refused
+from evalsuite.programs import Preparation
 from evalsuite.scoring import Recorded, target_text
+from evalsuite.strategies.base import Prepared
+from evalsuite.waves import Finished
 
 TEXTS = pa.list_(pa.string())
 
@@ -37,9 +40,10 @@ PLAN_SCHEMA = pa.schema(
         ("prompt", pa.string()),
         ("request_keys", TEXTS),
         ("refused", pa.string()),
+        ("exemplars", TEXTS),
     ]
 )
-"""Columns of plan.parquet; `refused` is the reason where a perturbation does not apply."""
+"""Columns of plan.parquet; `refused` is the reason where a perturbation does not apply, `exemplars` are ids in the order shown."""
 
 SCORES_SCHEMA = pa.schema(
     [
@@ -75,6 +79,7 @@ SCORES_SCHEMA = pa.schema(
         ("tags", TEXTS),
         ("item", pa.string()),
         ("shown_targets", pa.string()),
+        ("votes", pa.string()),
     ]
 )
 """Columns of scores.parquet: those of DESIGN 5 in its order, then ours. `item`: what a foreign task's own aggregation takes, as JSON.
@@ -152,6 +157,11 @@ class OutDir:
         return self.folder / "preparations.json"
 
     @property
+    def timings(self) -> Path:
+        """Engine seconds by model, task, strategy and stage, over all runs of this plan into this directory."""
+        return self.folder / "timings.json"
+
+    @property
     def model_card(self) -> Path:
         """The verdicts as Markdown, in the form that model cards take."""
         return self.folder / "model_card.md"
@@ -203,7 +213,7 @@ class TableWriter:
             self._partial.unlink(missing_ok=True)
 
 
-def plan_row(plan: Plan, item: Item, prompt: str | None, keys: Sequence[str]) -> dict[str, Any]:
+def plan_row(plan: Plan, item: Item, prompt: str | None, keys: Sequence[str], exemplars: Sequence[str] = ()) -> dict[str, Any]:
     """Row of plan.parquet of an item; texts are null where the task is restricted."""
     cell, sample = item.cell, item.sample
     restricted = plan.tasks[cell.task].task.card.restricted
@@ -220,6 +230,7 @@ def plan_row(plan: Plan, item: Item, prompt: str | None, keys: Sequence[str]) ->
         "choices": None if restricted else list(sample.choices),
         "target": target_text(sample, restricted),
         "prompt": None if restricted else prompt,
+        "exemplars": None if restricted else list(exemplars),
         "request_keys": list(keys),
         "refused": None,
     }
@@ -236,7 +247,7 @@ def refused_plan_rows(plan: Plan, model: str) -> list[dict[str, Any]]:
 
 
 def recorded_keys(out: OutDir) -> dict[Recorded, tuple[str, ...]]:
-    """Request keys by recorded name, from plan.parquet and preparations.json.
+    """Request keys by recorded name, from plan.parquet.
 
     Raises:
         UserError: the directory does not hold a finished run.
@@ -250,9 +261,31 @@ def recorded_keys(out: OutDir) -> dict[Recorded, tuple[str, ...]]:
     columns = [table.column(name).to_pylist() for name in names]
     keys = table.column("request_keys").to_pylist()
     recorded = {tuple(str(part) for part in name): tuple(own) for name, own in zip(zip(*columns, strict=True), keys, strict=True)}
-    for entry in json.loads(out.preparations.read_text(encoding="utf-8")):
-        recorded[(entry["model"], entry["task"], entry["strategy"])] = tuple(entry["keys"])
     return recorded
+
+
+def preparation_rows(runs: Iterable[Mapping[Preparation, Finished[Preparation, Prepared]]]) -> list[dict[str, Any]]:
+    """Content of preparations.json: what was prepared for all samples, what it took, and what was found; nothing where nothing was done."""
+    return [
+        {
+            **asdict(name),
+            "keys": list(finished.keys),
+            "facts": dict(finished.result.facts),
+            "n_calls": len(finished.keys),
+            "n_prompt_tokens": finished.n_prompt_tokens,
+            "n_output_tokens": finished.n_output_tokens,
+            "n_failed": finished.n_failed,
+        }
+        for run in runs
+        for name, finished in run.items()
+        if finished.keys or finished.result.facts
+    ]
+
+
+def recorded_facts(out: OutDir) -> dict[Recorded, Mapping[str, Any]]:
+    """(model, task, strategy) to the facts of its preparation."""
+    rows = json.loads(out.preparations.read_text(encoding="utf-8"))
+    return {(row["model"], row["task"], row["strategy"]): row.get("facts", {}) for row in rows}
 
 
 def recorded_contents(out: OutDir) -> dict[tuple[str, str, str, int], str]:

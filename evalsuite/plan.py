@@ -9,13 +9,13 @@ from __future__ import annotations
 import datetime
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from evalsuite.config import PluginEntry, Secondary, Study
+from evalsuite.config import SHOWN_ONLY, Exclusion, PluginEntry, Secondary, Study
 from evalsuite.data import LoadedSplit, content_hash
 from evalsuite.engines.base import EngineSettings
 from evalsuite.models import Checkpoint, ModelEntry
@@ -23,7 +23,7 @@ from evalsuite.perturbations.base import Perturb, Refusal
 from evalsuite.seeds import derive_seed
 from evalsuite.store import Identity
 from evalsuite.strategies.base import Strategy
-from evalsuite.tasks import Task
+from evalsuite.tasks import Task, validation_split
 from evalsuite.types import Cell, Request, Sample
 
 
@@ -41,6 +41,12 @@ class Selection:
     """Another engine than the study's."""
     shard: tuple[int, int] | None = None
     """(i, n): only the i-th (1-based) of n parts of the groups."""
+    unseal: bool = False
+    """True: the sealed part of the tasks, and nothing but it."""
+
+    def as_json(self) -> dict[str, Any]:
+        """As it is recorded; `unseal` only where it is set, so that records of studies without a sealed part stay as they are."""
+        return {key: value for key, value in asdict(self).items() if key != "unseal" or value}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -84,12 +90,29 @@ class PlannedTask:
     excluded: Mapping[str, str]
     """Sample id to reason, of the study's exclusions in this task."""
     pool: tuple[Sample, ...]
-    """Exemplar pool, none of whose groups is in the evaluated split; empty if no strategy wants it."""
+    """Exemplar pool, none of whose groups or questions is in the evaluated split; empty if no strategy wants it."""
+    n_pool_duplicates: int = 0
+    """Samples of other groups that the pool lacks because an evaluated question says the same (`overlap.near_identical`)."""
+    sealed: frozenset[str] = frozenset()
+    """Groups that are sealed in every task of the study; empty without a holdout."""
+    validation: Mapping[str, tuple[Sample, ...]] = field(default_factory=dict)
+    """Splits on which prompts are chosen, by name, without groups and questions of the evaluated split; empty if nothing is chosen."""
+
+    @property
+    def validation_split(self) -> str | None:
+        """The split on which prompts are chosen where the study names none; None: the task has none."""
+        return validation_split(self.task.card, self.split, None)
 
     @property
     def name(self) -> str:
         """Task name."""
         return self.task.card.name
+
+    @property
+    def n_sealed(self) -> tuple[int, int]:
+        """Samples and groups of the split that are sealed."""
+        groups = [sample.group for sample in self.data.samples if sample.group in self.sealed]
+        return len(groups), len(set(groups))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -136,6 +159,8 @@ class Plan:
     """(task, perturbation) to what is shown, in the samples' order."""
     statement: Mapping[str, Any]
     """The pre-stated analysis, JSON-ready; independent of the selection."""
+    lenders: Mapping[str, PlannedModel] = field(default_factory=dict)
+    """Models that prepare a strategy for all models, by name; among `models` or not."""
 
     def cells(self, model: str) -> Iterator[Cell]:
         """All cells of a model, in a fixed order."""
@@ -148,6 +173,16 @@ class Plan:
     def shown(self, cell: Cell) -> Iterator[Sample | Refused]:
         """What a cell shows, variants of one sample together."""
         return iter(self.variants[cell.task, cell.perturbation])
+
+    @property
+    def sealed(self) -> dict[str, tuple[int, int]]:
+        """Task to its sealed samples and groups, whichever part is run; none without a holdout."""
+        return {} if self.study.holdout is None else {name: task.n_sealed for name, task in self.tasks.items()}
+
+    @property
+    def own_exclusions(self) -> tuple[Exclusion, ...]:
+        """The study's exclusions; what lies on the other side of a seal is no sample of this run."""
+        return tuple(item for item in self.study.exclude if item.task not in self.tasks or item.sample_id in self.tasks[item.task].excluded)
 
     @property
     def primary_strategy(self) -> str:
@@ -184,14 +219,26 @@ class Plan:
     def digest(self) -> str:
         """sha256 over everything that decides what is asked and how it is judged, without the file's place."""
         content = {
-            "study": self.as_run().model_dump(mode="json", exclude={"data", "include_path", "published"}),
-            "selection": [self.selection.limit, self.selection.shard, self.selection.engine],
-            "models": {name: model.checkpoint.fingerprint for name, model in self.models.items()},
+            "study": self.as_run().model_dump(mode="json", exclude={"data", "include_path", *SHOWN_ONLY}),
+            "selection": [
+                self.selection.limit,
+                self.selection.shard,
+                self.selection.engine,
+                *(["unseal"] if self.selection.unseal else []),
+            ],
+            "models": {name: model.checkpoint.fingerprint for name, model in {**self.lenders, **self.models}.items()},
             "tasks": {
                 name: [task.split, task.metric, [[sample.id, content_hash(sample)] for sample in task.samples]]
                 for name, task in self.tasks.items()
             },
         }
+        tried = {
+            name: {split: [[sample.id, content_hash(sample)] for sample in samples] for split, samples in task.validation.items()}
+            for name, task in self.tasks.items()
+            if task.validation
+        }
+        if tried:
+            content["validation"] = tried
         return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
@@ -275,6 +322,7 @@ def analysis_statement(
         **({"secondary": _stated_secondary(study, analysis.secondary)} if analysis.secondary else {}),
         **({"pooling": analysis.pooling} if analysis.pooling != "questions" else {}),
         **({"pooled_tasks": list(analysis.pooled_tasks)} if analysis.pooled_tasks else {}),
+        **({"holdout": study.holdout} if study.holdout is not None else {}),
     }
 
 

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from evalsuite.cards import metrics_of
 from evalsuite.errors import Fault, UserError
 from evalsuite.models import Memory, memory_gib
-from evalsuite.plan import Item, Plan, PlannedModel, Refused, Selection, context_tokens, tokens_needed
-from evalsuite.programs import context_for, n_programs, prepare_all
+from evalsuite.overlap import repeats_lines
+from evalsuite.plan import Item, Plan, PlannedModel, Refused, Selection, context_tokens, limited, tokens_needed
+from evalsuite.programs import Preparation, context_for, n_programs, prepare_all, state_for, unprepared
 from evalsuite.prompts import renderer_for
 from evalsuite.published.reproduce import papers_of
+from evalsuite.reach import Reach, reach_of
 from evalsuite.resolve import resolve
-from evalsuite.stats.multiplicity import reachable, worst_level
-from evalsuite.stats.pooling import is_share
-from evalsuite.stats.power import Assumptions, Attainable, Needed, attainable, needed
+from evalsuite.seals import sealed_line
+from evalsuite.stats.multiplicity import reachable
+from evalsuite.stats.power import Assumptions
 from evalsuite.store import Store, request_key
-from evalsuite.strategies.base import Renders
+from evalsuite.strategies.base import Renders, Strategy
 from evalsuite.types import Failure, Request, Tell, untold
 from evalsuite.waves import Answered, Asked
 
@@ -58,27 +59,6 @@ class ModelPreview:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Reach:
-    """What a comparison could establish."""
-
-    name: str
-    """The task, or what several tasks are called together."""
-    n_samples: int
-    """Samples."""
-    n_groups: int
-    """Groups among them; one that occurs in several tasks counts once."""
-    n_refused: int | None
-    """Samples that a perturbation refuses, over all perturbations; None for several tasks."""
-    now: Attainable | None
-    """With the samples that there are, at the worst level that the correction can put the comparison to; None where a metric is neither
-    right or wrong nor of a set of classes, so that nothing can be assumed of its differences."""
-    for_margin: Needed | None
-    """The size at which a true difference of one margin is found; None likewise."""
-    of_set: bool = False
-    """True for a metric of a set of classes, of which the same is assumed as if its answers were right or wrong one by one."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Preview:
     """What a study would do."""
 
@@ -98,23 +78,29 @@ class Preview:
     """Answers per sample that the study asks for."""
     margin: float
     """Equivalence margin."""
+    sealed: str = ""
+    """How much is sealed, in a line; empty without a sealed part."""
+    trials: tuple[str, ...] = ()
+    """What is asked to choose prompts, beside the items, a line per strategy that chooses."""
 
 
 def probe(plan: Plan) -> None:
-    """Render one sample of every model, task and strategy, so that what cannot be asked is found before anything loads.
+    """Render one sample of every model, task, strategy and prompt, so that what cannot be asked is found before anything loads.
 
     Raises:
         UserError: all faults of templates, tokenizers, labels and named papers together.
     """
     faults = _unreachable(plan)
-    for model in plan.models.values():
+    n_prompts = max(map(_n_prompts, plan.strategies.values()))
+    for model in {**plan.lenders, **plan.models}.values():
         try:
             renderer = renderer_for(model.checkpoint, model.entry.chat, plan.study.prompting)
         except UserError as error:
             faults.extend(error.faults)
             continue
-        for item, _ in first_requests(plan, model, renderer, n_samples=1, faults=faults):
-            del item
+        for number in range(n_prompts):
+            for item, _ in first_requests(plan, model, renderer, n_samples=1, faults=faults, candidate=number):
+                del item
     try:
         papers_of(plan)
     except UserError as error:
@@ -133,32 +119,51 @@ def _unreachable(plan: Plan) -> list[Fault]:
     return [Fault(file=str(plan.file), key="analysis.n_resamples", value=str(analysis.n_resamples), allowed=allowed)]
 
 
+def _n_prompts(strategy: Strategy) -> int:
+    return 1 if strategy.trial is None else strategy.trial.n_candidates
+
+
 def first_requests(
-    plan: Plan, model: PlannedModel, renderer: Renders, n_samples: int | None = None, faults: list[Fault] | None = None
+    plan: Plan,
+    model: PlannedModel,
+    renderer: Renders,
+    n_samples: int | None = None,
+    faults: list[Fault] | None = None,
+    candidate: int = 0,
 ) -> Iterator[tuple[Item, Sequence[Request]]]:
     """The first wave of each item of a model, as it would be sent.
 
     Args:
         plan: the study.
-        model: one of its models.
+        model: one of its models; of one that is only asked for what it lends, the strategies for which it does.
         renderer: its renderer.
         n_samples: items per cell; None: all.
         faults: receives rendering faults; None: they are raised.
+        candidate: number of the prompt, where one is chosen among several; strategies with fewer are left out.
     """
 
     def unasked(wave: Sequence[Asked[Any]]) -> list[Answered]:
         return [Answered(key="", outcome=UNASKED) for _ in wave]
 
-    prepared = {name: finished.result for name, finished in prepare_all(plan, model, renderer, unasked).items()}
-    states = {(name.task, name.strategy): state for name, state in prepared.items()}
+    def recall(name: Preparation) -> Mapping[str, Any]:
+        """As if the prompt of this number had been chosen, where there is one."""
+        return {"selection": {"winner": candidate}} if candidate < _n_prompts(plan.strategies[name.strategy]) else unprepared(name)
+
+    prepared = prepare_all(plan, model, renderer, unasked, recall=recall)
+    for lender in plan.lenders.values():
+        # Nothing is rendered for lenders here, so any renderer will do.
+        prepared |= prepare_all(plan, lender, renderer, unasked, recall=recall, lends=True)
     for cell in plan.cells(model.name):
+        strategy = plan.strategies[cell.strategy]
+        if candidate >= _n_prompts(strategy) or (model.name not in plan.models and strategy.lender != model.name):
+            continue
         context = context_for(plan, model, cell.task, renderer, cell.replicate)
-        left = n_samples
+        left, state = n_samples, state_for(plan, model.name, cell.task, cell.strategy, prepared)
         for shown in plan.shown(cell):
             if isinstance(shown, Refused) or left == 0:
                 continue
             left = None if left is None else left - 1
-            program = plan.strategies[cell.strategy].answer(shown, states[cell.task, cell.strategy], context)
+            program = strategy.answer(shown, state, context)
             try:
                 yield Item(cell=cell, sample=shown), next(program)
             except StopIteration:
@@ -196,48 +201,25 @@ def preview(file: str | Path, selection: Selection, store_folder: Path, tell: Te
         reach=reach_of(plan),
         replicates=plan.study.replicates,
         margin=plan.study.analysis.margin,
+        sealed=sealed_line(plan.sealed, unsealed=False),
+        trials=_trial_lines(plan),
     )
 
 
-def reach_of(plan: Plan) -> tuple[Reach, ...]:
-    """What each task's comparison could establish, and their pooled difference.
-
-    Samples are those that the primary perturbation shows. Pooled are the tasks whose metric is the share of right answers, if there are
-    several; the pairs are its family. A run that is narrowed to other tasks than the stated ones has no pooled difference.
-    """
-    found, pooled = [], []
-    analysis = plan.study.analysis
-    stated = set(plan.statement["metrics"]) if analysis.pooled_tasks is None else set(analysis.pooled_tasks)
-    for name, task in plan.tasks.items():
-        metric = metrics_of(task.task)[task.metric]
-        asked = {shown.id for shown in plan.variants[name, analysis.primary.perturbation] if not isinstance(shown, Refused)}
-        groups = [sample.group for sample in task.samples if sample.id in asked]
-        n_refused = sum(isinstance(shown, Refused) for p in plan.perturbations for shown in plan.variants[name, p])
-        reach = _reach(plan, name, groups, plan.n_family if metric.binary or metric.of_set else None)
-        found.append(replace(reach, n_refused=n_refused, of_set=metric.of_set is not None))
-        pooled.append(groups if is_share(metric) and name in stated else [])
-    n_pooled = sum(bool(groups) for groups in pooled)
-    known = {name: metric for task in plan.tasks.values() for name, metric in metrics_of(task.task).items()}
-    left_out = [metric for name, metric in plan.statement["metrics"].items() if name in stated and name not in plan.tasks]
-    # As in the analysis, where a metric without a record may be a share of right answers.
-    if n_pooled > 1 and not any(name not in known or is_share(known[name]) for name in left_out):
-        name = f"{n_pooled} of {len(pooled)} tasks, pooled" if n_pooled < len(pooled) else f"all {n_pooled} tasks, pooled"
-        found.append(_reach(plan, name, [group for groups in pooled for group in groups], len(plan.statement["pairs"])))
-    return tuple(found)
-
-
-def _reach(plan: Plan, name: str, groups: Sequence[str], n_family: int | None) -> Reach:
-    """What a comparison over samples of some groups could establish in a family; nothing is said of its power for None."""
-    analysis, n_groups = plan.study.analysis, len(set(groups))
-    reach = Reach(name=name, n_samples=len(groups), n_groups=n_groups, n_refused=None, now=None, for_margin=None)
-    if n_family is None or not groups:
-        return reach
-    alpha = worst_level(n_family, analysis.alpha, analysis.correction)
-    return replace(
-        reach,
-        now=attainable(len(groups), n_groups, alpha=alpha, margin=analysis.margin),
-        for_margin=needed(analysis.margin, len(groups) / n_groups, alpha=alpha),
-    )
+def _trial_lines(plan: Plan) -> tuple[str, ...]:
+    """What is asked to choose prompts."""
+    lines = []
+    for label, strategy in plan.strategies.items():
+        trial = strategy.trial
+        if trial is None:
+            continue
+        sizes = []
+        for name, task in plan.tasks.items():
+            split = trial.split or task.validation_split or ""
+            sizes.append(f"{len(limited(task.validation[split], trial.limit, plan.study.seed)):,} of {name}/{split}")
+        who = f"by {strategy.lender}, for all models" if strategy.lender else "for each model"
+        lines.append(f"{label}: one of {trial.n_candidates} prompts is chosen {who}; each is first asked of {', '.join(sizes)}")
+    return tuple(lines)
 
 
 def _model_preview(plan: Plan, model: PlannedModel, store: Store, tell: Tell) -> ModelPreview:
@@ -309,7 +291,7 @@ def preview_lines(preview: Preview) -> list[str]:
         )
     costs = [(model.model, *model.cost_usd) for model in preview.models if model.cost_usd is not None]
     lines += [f"{name}: about USD {sent:.2f} for the prompts, at most USD {back:.2f} for the answers" for name, sent, back in costs]
-    return [*lines, "", *_reach_lines(preview)]
+    return [*lines, *preview.trials, *([preview.sealed] if preview.sealed else []), "", *_reach_lines(preview)]
 
 
 def _reach_lines(preview: Preview) -> list[str]:
@@ -374,7 +356,7 @@ def check_study(file: str | Path, selection: Selection, tell: Tell = untold) -> 
         n_groups = len({sample.group for sample in task.data.samples})
         left_out = f", {len(task.data.excluded)} left out" if task.data.excluded else ""
         lines.append(f"  task {name}/{task.split}: {len(task.data.samples)} samples in {n_groups} groups{left_out}, {task.metric}")
-        lines.extend(f"    {note}" for note in task.data.notes)
+        lines.extend(f"    {note}" for note in (*task.data.notes, *repeats_lines(task.n_pool_duplicates)))
     lines.append(f"  pairs: {', '.join(f'{a} against {b}' for a, b in plan.pairs) or 'none: nothing will be compared'}")
     lines.append(f"  strategies: {', '.join(plan.strategies)}; perturbations: {', '.join(plan.perturbations)}")
-    return lines
+    return [*lines, *([f"  {sealed_line(plan.sealed, unsealed=False)}"] if plan.sealed else [])]

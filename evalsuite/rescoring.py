@@ -15,7 +15,7 @@ from evalsuite.config import load_study
 from evalsuite.data import content_hash
 from evalsuite.errors import Fault, UserError
 from evalsuite.manifest import analysis_part, conditions, read_manifest, recorded_models
-from evalsuite.outputs import SCORES_SCHEMA, OutDir, TableWriter, recorded_contents, recorded_keys, write_json
+from evalsuite.outputs import SCORES_SCHEMA, OutDir, TableWriter, recorded_contents, recorded_facts, recorded_keys, write_json
 from evalsuite.plan import Plan, Refused, Selection
 from evalsuite.report import rescored_table
 from evalsuite.resolve import resolve
@@ -23,6 +23,7 @@ from evalsuite.results import Result, changes_of, damage_of, result_of
 from evalsuite.scoring import Recorded, recall, refused_rows, score_rows
 from evalsuite.store import Store, state_analysis
 from evalsuite.types import Tell, untold
+from evalsuite.unsealing import holdout_of
 
 ANSWER = ("model", "task", "metric", "strategy", "perturbation", "variant", "replicate", "sample_id")
 """What names one answer's score."""
@@ -43,7 +44,7 @@ def report_study(out: str | Path, *, store: str | Path = ".evalsuite/store", tel
         UserError: the directory or the study in it is not in order.
     """
     directory = OutDir(Path(out))
-    keys = recorded_keys(directory)
+    keys, facts = recorded_keys(directory), recorded_facts(directory)
     manifest = read_manifest(directory)
     before = _before(directory, manifest)
     _check_conditions(directory, manifest)
@@ -55,14 +56,15 @@ def report_study(out: str | Path, *, store: str | Path = ".evalsuite/store", tel
         _check_store(opened, keys)
         with TableWriter(directory.scores, SCORES_SCHEMA) as scores_table:
             for model in plan.models.values():
-                for item in recall(plan, model, opened, keys):
+                for item in recall(plan, model, opened, keys, facts):
                     for row in score_rows(plan, item.name, item.result, item.keys):
                         scores_table.add(row)
                 for cell in plan.cells(model.name):
                     for row in refused_rows(plan, cell):
                         scores_table.add(row)
         state_analysis(opened.folder, plan.study.study, dict(plan.statement))
-        concluded = conclude(plan, directory, opened, changes_of(plan, opened), tell, manifest.get("versions"))
+        sealed = holdout_of(plan, directory, opened.folder)
+        concluded = conclude(plan, directory, opened, changes_of(plan, opened), tell, manifest.get("versions"), sealed)
         damage = damage_of(opened)
     manifest.update(analysis_part(plan, concluded.found))
     write_json(directory.manifest, manifest)

@@ -12,15 +12,17 @@ from pydantic import ValidationError
 
 from evalsuite import perturbations, strategies
 from evalsuite.config import EngineEntry, PluginEntry, Study, TaskEntry, faults_of, load_study
-from evalsuite.data import load_split, pool_without
+from evalsuite.data import LoadedSplit, load_split, pool_without
 from evalsuite.engines import check_settings
 from evalsuite.errors import nearest
 from evalsuite.models import ModelEntry, default_pairs, find_checkpoint, load_registry
+from evalsuite.overlap import without_repeats
 from evalsuite.perturbations.base import Perturb
 from evalsuite.plan import (
     Plan,
     PlannedModel,
     PlannedTask,
+    Refused,
     Selection,
     analysis_statement,
     limited,
@@ -28,22 +30,30 @@ from evalsuite.plan import (
     variants_of,
 )
 from evalsuite.plugins import load_specs
+from evalsuite.seals import sealed_groups
 from evalsuite.serving import restricted_to_hosts, settings_for
 from evalsuite.strategies.base import Strategy
 from evalsuite.study_checks import (
     Faults,
     check_analysis,
+    check_embedders,
     check_exclusions,
     check_fit,
+    check_holdout,
     check_kinds,
+    check_lenders,
     check_metrics,
     check_names,
     check_pools,
     check_samples,
+    check_trials,
+    check_unseal,
+    check_validation,
+    lenders_of,
     wants_pool,
 )
 from evalsuite.task_sources import expand
-from evalsuite.tasks import Task, find_tasks, pool_split
+from evalsuite.tasks import Task, find_tasks, pool_split, validation_split
 from evalsuite.types import Sample, Tell, untold
 
 
@@ -72,28 +82,31 @@ def resolve(
     tasks = {**find_tasks(), **expanded.tasks}
     study = _with_engine(study, chosen)
     check_names(faults, study, chosen, registry, tasks)
+    check_unseal(faults, study, chosen)
     built_strategies = _build(faults, "strategies", study.strategies, load_specs(strategies))
     built_perturbations: Mapping[str, Perturb] = _build(faults, "perturbations", study.perturbations, load_specs(perturbations))
     check_analysis(faults, study)
+    check_lenders(faults, built_strategies, registry)
+    if recorded is None:
+        check_embedders(faults, study)
     faults.settle()
     check_fit(faults, study, chosen, built_strategies, registry, tasks)
+    check_trials(faults, study, chosen, built_strategies, tasks)
     if recorded is None:
-        own = {name: registry[name] for name in study.models if chosen.models is None or name in chosen.models}
-        cards = [tasks[entry.name].card for entry in study.tasks if chosen.tasks is None or entry.name in chosen.tasks]
-        for host, allowed in restricted_to_hosts(study, own, cards):
-            faults.add("engine.send_restricted_to", host, allowed)
+        _check_hosts(faults, study, chosen, registry, tasks)
     faults.settle()
 
     names = [name for name in study.models if chosen.models is None or name in chosen.models]
     entries = [entry for entry in study.tasks if chosen.tasks is None or entry.name in chosen.tasks]
     found_models = _plan_models(faults, study, {name: registry[name] for name in names}, recorded, tell)
-    found_tasks = _plan_tasks(faults, study, chosen, [(entry, tasks[entry.name]) for entry in entries], built_strategies, tell)
+    lending = [name for name in lenders_of(built_strategies) if name not in found_models]
+    further = _plan_models(faults, study, {name: registry[name] for name in lending}, recorded, tell)
+    # What is sealed of a task depends on the tasks that it shares groups with, whichever of them are run.
+    splits = _read_splits(faults, study, [(entry, tasks[entry.name]) for entry in (study.tasks if study.holdout else entries)], tell)
+    found_tasks = _plan_tasks(faults, study, chosen, [(entry, tasks[entry.name]) for entry in entries], built_strategies, splits)
     faults.settle()
-    check_kinds(faults, found_models, built_strategies, [task.task.card for task in found_tasks.values()])
-    check_samples(faults, found_tasks)
-    check_exclusions(faults, study, found_tasks)
-    check_metrics(faults, found_tasks)
-    check_pools(faults, built_strategies, found_tasks)
+    lenders = {name: model for name, model in {**found_models, **further}.items() if name in lenders_of(built_strategies)}
+    _check_planned(faults, study, built_strategies, {**found_models, **further}, found_tasks)
     faults.settle()
     all_pairs = study.pairs if study.pairs is not None else default_pairs(registry, study.models)
     return Plan(
@@ -105,18 +118,46 @@ def resolve(
         tasks=found_tasks,
         strategies=built_strategies,
         perturbations=built_perturbations,
-        variants={
-            (task, perturbation): variants_of(planned.samples, perturb, study.seed)
-            for task, planned in found_tasks.items()
-            for perturbation, perturb in built_perturbations.items()
-        },
+        variants=_variants(found_tasks, built_perturbations, study.seed),
         statement=analysis_statement(
             study,
             all_pairs,
             metrics={entry.name: entry.metric or tasks[entry.name].card.metric for entry in study.tasks},
             splits={entry.name: entry.split or tasks[entry.name].card.split for entry in study.tasks},
         ),
+        lenders=lenders,
     )
+
+
+def _variants(
+    planned: Mapping[str, PlannedTask], built: Mapping[str, Perturb], seed: int
+) -> dict[tuple[str, str], tuple[Sample | Refused, ...]]:
+    return {(name, label): variants_of(task.samples, perturb, seed) for name, task in planned.items() for label, perturb in built.items()}
+
+
+def _check_hosts(faults: Faults, study: Study, chosen: Selection, registry: Mapping[str, ModelEntry], tasks: Mapping[str, Task]) -> None:
+    """Restricted texts go to no host that the study does not name."""
+    own = {name: registry[name] for name in study.models if chosen.models is None or name in chosen.models}
+    cards = [tasks[entry.name].card for entry in study.tasks if chosen.tasks is None or entry.name in chosen.tasks]
+    for host, allowed in restricted_to_hosts(study, own, cards):
+        faults.add("engine.send_restricted_to", host, allowed)
+
+
+def _check_planned(
+    faults: Faults,
+    study: Study,
+    built: Mapping[str, Strategy],
+    models: Mapping[str, PlannedModel],
+    planned: Mapping[str, PlannedTask],
+) -> None:
+    """What only shows once models and data are found."""
+    check_kinds(faults, models, built, [task.task.card for task in planned.values()])
+    check_holdout(faults, study, planned)
+    check_samples(faults, planned)
+    check_exclusions(faults, study, planned)
+    check_metrics(faults, planned)
+    check_pools(faults, built, planned)
+    check_validation(faults, built, planned)
 
 
 def _plan_models(
@@ -143,16 +184,41 @@ def _plan_tasks(
     chosen: Selection,
     entries: Sequence[tuple[TaskEntry, Task]],
     built: Mapping[str, Strategy],
-    tell: Tell,
+    splits: Mapping[str, LoadedSplit],
 ) -> dict[str, PlannedTask]:
+    groups = {name: {sample.group for sample in data.samples} for name, data in splits.items()}
+    sealed = frozenset[str]() if study.holdout is None else sealed_groups(groups, study.holdout, study.seed)
     planned = {}
-    for number, (entry, task) in enumerate(entries, start=1):
+    for entry, task in entries:
+        if entry.name not in splits:
+            continue
         with_pool = any(wants_pool(strategy, task.card) for strategy in built.values())
-        found = faults.attempt(partial(_plan_task, entry, task, study, chosen, with_pool))
+        found = faults.attempt(partial(_plan_task, entry, task, splits[entry.name], study, chosen, with_pool, sealed))
         if found is not None:
-            planned[entry.name] = found
-        tell("reading data", number, len(entries))
+            planned[entry.name] = faults.attempt(partial(_with_validation, found, study, built)) or found
     return planned
+
+
+def _with_validation(planned: PlannedTask, study: Study, built: Mapping[str, Strategy]) -> PlannedTask:
+    """A task with the splits on which prompts are chosen; of the whole evaluated split nothing is in them, whatever the limit."""
+    card, data = planned.task.card, planned.data.samples
+    named = [validation_split(card, planned.split, strategy.trial.split) for strategy in built.values() if strategy.trial is not None]
+    evaluated = {sample.group for sample in data} | planned.sealed
+    found = {}
+    for split in dict.fromkeys(name for name in named if name is not None):
+        found[split] = without_repeats(pool_without(load_split(planned.task, split, study.data).samples, evaluated), data)
+    return replace(planned, validation=found)
+
+
+def _read_splits(faults: Faults, study: Study, entries: Sequence[tuple[TaskEntry, Task]], tell: Tell) -> dict[str, LoadedSplit]:
+    """The evaluated splits that can be read, by task."""
+    splits = {}
+    for number, (entry, task) in enumerate(entries, start=1):
+        data = faults.attempt(partial(load_split, task, entry.split or task.card.split, study.data))
+        if data is not None:
+            splits[entry.name] = data
+        tell("reading data", number, len(entries))
+    return splits
 
 
 def _with_engine(study: Study, chosen: Selection) -> Study:
@@ -185,20 +251,27 @@ def _plan_model(name: str, entry: ModelEntry, study: Study, tell: Tell) -> Plann
     return PlannedModel(name=name, entry=entry, checkpoint=checkpoint, settings=settings_for(study, entry, checkpoint))
 
 
-def _plan_task(entry: TaskEntry, task: Task, study: Study, chosen: Selection, with_pool: bool) -> PlannedTask:
+def _plan_task(
+    entry: TaskEntry, task: Task, data: LoadedSplit, study: Study, chosen: Selection, with_pool: bool, sealed: frozenset[str]
+) -> PlannedTask:
     card = task.card
     split = entry.split or card.split
-    data = load_split(task, split, study.data)
+    # Sealed before it is limited: what is sealed must not change with --limit.
+    part = [sample for sample in data.samples if (sample.group in sealed) == chosen.unseal]
+    other = {sample.id for sample in data.samples} - {sample.id for sample in part}
     # Limited first: an exclusion must not bring in samples that would not have been asked.
-    excluded = {item.sample_id: item.reason for item in study.exclude if item.task == entry.name}
+    excluded = {item.sample_id: item.reason for item in study.exclude if item.task == entry.name and item.sample_id not in other}
     limits = [limit for limit in (entry.limit, chosen.limit) if limit is not None]
-    chosen_samples = sharded(limited(data.samples, min(limits, default=None), study.seed), chosen.shard)
+    chosen_samples = sharded(limited(part, min(limits, default=None), study.seed), chosen.shard)
     pool: tuple[Sample, ...] = ()
-    exemplar_split = pool_split(card, split) if with_pool else None
+    n_pool_duplicates = 0
+    exemplar_split = (entry.exemplar_split or pool_split(card, split)) if with_pool else None
     if exemplar_split is not None:
         exemplars = load_split(task, exemplar_split, study.data)
-        # Groups of the whole split, not of the limited one: exemplars must not change with --limit.
-        pool = pool_without(exemplars.samples, {sample.group for sample in data.samples})
+        # Of the whole split, not of the limited one: exemplars must not change with --limit.
+        of_other_groups = pool_without(exemplars.samples, {sample.group for sample in data.samples} | sealed)
+        pool = without_repeats(of_other_groups, data.samples)
+        n_pool_duplicates = len(of_other_groups) - len(pool)
     return PlannedTask(
         task=task,
         split=split,
@@ -207,4 +280,6 @@ def _plan_task(entry: TaskEntry, task: Task, study: Study, chosen: Selection, wi
         samples=tuple(sample for sample in chosen_samples if sample.id not in excluded),
         excluded=excluded,
         pool=pool,
+        n_pool_duplicates=n_pool_duplicates,
+        sealed=sealed,
     )

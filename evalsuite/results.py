@@ -16,6 +16,7 @@ from evalsuite.outputs import OutDir
 from evalsuite.plan import Plan, statement_changes
 from evalsuite.report import Table
 from evalsuite.runner import ModelRun
+from evalsuite.seals import sealed_line
 from evalsuite.store import Store, analysis_statements
 
 if TYPE_CHECKING:
@@ -67,6 +68,8 @@ def result_of(plan: Plan, out: OutDir, concluded: Concluded, runs: list[ModelRun
     found = concluded.found
     asked, known = sum(run.n_asked for run in runs), sum(run.n_known for run in runs)
     head = [f"{asked} requests asked, {known} answered from the store", *spent_lines(runs)] if runs else []
+    sealed = sealed_line(plan.sealed, unsealed=plan.selection.unseal)
+    head += [sealed] if sealed else []
     missing = {status: n for status, n in found.counts.items() if status != "scored"}
     if missing:
         named = ", ".join(f"{n} {status}" for status, n in missing.items())

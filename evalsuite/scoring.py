@@ -20,7 +20,7 @@ from evalsuite.types import Answer, Cell, Failure, Message, Prompt, Reading, Sam
 from evalsuite.waves import Answered, Asked, Finished
 
 Recorded = tuple[str, ...]
-"""Name under which the keys of an item or preparation are recorded in the out directory."""
+"""Name under which the keys of an item, or the facts of a preparation, are recorded in the out directory."""
 
 REFUSED = Answer(reading=Reading(status="refused"))
 
@@ -74,6 +74,7 @@ def _base_row(plan: Plan, cell: Cell, sample: Sample, answer: Answer) -> dict[st
         "finish_reason": answer.finish_reason,
         "n_calls": answer.n_calls,
         "n_votes_missing": answer.n_votes_missing,
+        "votes": answer.votes,
         "n_prompt_tokens": answer.n_prompt_tokens,
         "n_output_tokens": answer.n_output_tokens,
         "failure": answer.failure,
@@ -149,27 +150,34 @@ def recall(
     model: PlannedModel,
     store: Store,
     keys: Mapping[Recorded, Sequence[str]],
+    facts: Mapping[Recorded, Mapping[str, Any]],
 ) -> Iterator[Finished[Item, Answer]]:
     """Answers of a model again from a store, by the keys that were recorded when it ran; no engine, no tokenizer.
+
+    Nothing is prepared again: preparations give back what their facts hold, and prompts do not matter where nothing is sent.
 
     Args:
         plan: the study, with the same samples.
         model: one of its models.
         store: holds the outcomes.
-        keys: recorded keys of each item and preparation, in the order asked.
+        keys: recorded keys of each item, in the order asked.
+        facts: recorded facts of each preparation.
     """
 
     def source(wave: Sequence[Asked[Any]]) -> list[Answered]:
         return [_recalled(store, keys.get(recorded_name(asked.name), ()), asked.ordinal) for asked in wave]
 
-    prepared = prepare_all(plan, model, Silent(), source)
+    def known(name: Preparation) -> Mapping[str, Any]:
+        return facts.get((name.model, name.task, name.strategy), {})
+
+    prepared = prepare_all(plan, model, Silent(), source, recall=known)
+    for lender in plan.lenders.values():
+        prepared |= prepare_all(plan, lender, Silent(), source, recall=known, lends=True)
     return answers_of(plan, model, Silent(), source, prepared)
 
 
-def recorded_name(name: Item | Preparation) -> Recorded:
-    """Where an item's or preparation's keys are recorded; equal for equal conditions and samples."""
-    if isinstance(name, Preparation):
-        return (name.model, name.task, name.strategy)
+def recorded_name(name: Item) -> Recorded:
+    """Where an item's keys are recorded; equal for equal conditions and samples."""
     cell, sample = name.cell, name.sample
     return (cell.model, cell.task, cell.strategy, cell.perturbation, str(cell.replicate), sample.id, str(sample.variant))
 

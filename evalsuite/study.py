@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +19,7 @@ from evalsuite.outputs import (
     OutDir,
     TableWriter,
     plan_row,
+    preparation_rows,
     refused_plan_rows,
     write_json,
     write_text,
@@ -31,7 +31,9 @@ from evalsuite.results import Result, changes_of, damage_of, result_of, spent_li
 from evalsuite.runner import ModelRun, Watch, run_plan
 from evalsuite.scoring import refused_rows, score_rows
 from evalsuite.store import Store, state_analysis
+from evalsuite.timings import timing_rows
 from evalsuite.types import Answer, Tell, untold
+from evalsuite.unsealing import check_seal, default_folder, holdout_of, journal_run, open_seal
 from evalsuite.waves import Finished
 
 if TYPE_CHECKING:
@@ -53,7 +55,7 @@ def run_study(
         file: study.yaml.
         selection: what to narrow it to.
         store: the store's folder.
-        out: out directory; None: reports/<study name>.
+        out: out directory; None: reports/<study name>, with `-unsealed` behind it for the sealed part.
         watch: told of progress in answering.
         tell: told of progress in everything else.
 
@@ -63,14 +65,16 @@ def run_study(
     started = time.perf_counter()
     plan = resolve(file, selection, tell=tell)
     probe(plan)
-    directory = OutDir(Path(out) if out is not None else Path("reports") / plan.study.study)
+    directory = OutDir(Path(out) if out is not None else default_folder(plan))
+    check_seal(plan, directory, Path(store))
     runs: list[ModelRun] = []
     with Store(Path(store)) as opened:
 
         def begin() -> None:
             state_analysis(opened.folder, plan.study.study, dict(plan.statement))
+            open_seal(plan, opened.folder)
 
-        finished = run_plan(plan, opened, watch or _unwatched, runs, begin)
+        finished = run_plan(plan, opened, watch or _unwatched, runs, begin, tell)
         if plan.selection.shard is not None:
             n_failed = sum(item.result.reading.status == "failed" for item in finished)
             notes = _shard_lines(plan, runs)
@@ -78,15 +82,16 @@ def run_study(
         directory.make()
         with TableWriter(directory.plan, PLAN_SCHEMA) as plan_table, TableWriter(directory.scores, SCORES_SCHEMA) as scores_table:
             for item in _with_refused(plan, finished, plan_table, scores_table):
-                plan_table.add(plan_row(plan, item.name, item.first_prompt, item.keys))
+                plan_table.add(plan_row(plan, item.name, item.first_prompt, item.keys, item.result.exemplars))
                 for row in score_rows(plan, item.name, item.result, item.keys):
                     scores_table.add(row)
         begin()  # where the store held everything, nothing was asked and nothing stated yet
         write_text(directory.study, study_as_yaml(_placed(plan.as_run(), directory)))
-        write_json(
-            directory.preparations, [{**asdict(name), "keys": list(keys)} for run in runs for name, keys in run.preparations.items()]
-        )
-        concluded = conclude(plan, directory, opened, changes_of(plan, opened), tell)
+        write_json(directory.preparations, preparation_rows(run.preparations for run in runs))
+        write_json(directory.timings, timing_rows(directory.timings, plan.digest(), {run.model: run.timings for run in runs}))
+        journal_run(plan, opened.folder)
+        sealed = holdout_of(plan, directory, opened.folder)
+        concluded = conclude(plan, directory, opened, changes_of(plan, opened), tell, holdout=sealed)
         damage = damage_of(opened)
     write_manifest(plan, directory, concluded.found, runs, time.perf_counter() - started)
     return result_of(plan, directory, concluded, runs, damage)

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TypeVar
 
-from evalsuite.cards import metrics_of
+from evalsuite.cards import VALIDATION, metrics_of
 from evalsuite.config import Study, TaskEntry
+from evalsuite.embedders.neighbours import SENTENCES, check_embedder
 from evalsuite.engines import ENGINES, kinds_of
 from evalsuite.errors import Fault, UserError, nearest
 from evalsuite.models import ModelEntry
 from evalsuite.plan import PlannedModel, PlannedTask, Selection
 from evalsuite.prompts import check_letters
 from evalsuite.strategies.base import Strategy
-from evalsuite.tasks import Task, TaskCard, pool_split
+from evalsuite.tasks import Task, TaskCard, pool_split, validation_split
 
 T = TypeVar("T")
 
@@ -80,6 +82,10 @@ def _check_task_entry(faults: Faults, entry: TaskEntry, tasks: Mapping[str, Task
         faults.add(f"tasks.{entry.name}.split", str(entry.split), f"{card.split}: its own configuration decides what is evaluated")
     elif entry.split is not None and entry.split not in card.splits:
         faults.add(f"tasks.{entry.name}.split", entry.split, f"one of {', '.join(card.splits)}")
+    others = [split for split in card.splits if split != (entry.split or card.split)]
+    if entry.exemplar_split is not None and entry.exemplar_split not in others:
+        allowed = f"another split than the evaluated one: {', '.join(others) or 'there is none'}"
+        faults.add(f"tasks.{entry.name}.exemplar_split", entry.exemplar_split, allowed)
 
 
 def check_analysis(faults: Faults, study: Study) -> None:
@@ -87,6 +93,7 @@ def check_analysis(faults: Faults, study: Study) -> None:
     _check_primary(faults, study)
     _check_secondary(faults, study)
     _check_pooled(faults, study)
+    _check_ladder(faults, study)
 
 
 def _check_primary(faults: Faults, study: Study) -> None:
@@ -131,6 +138,24 @@ def _check_pooled(faults: Faults, study: Study) -> None:
             faults.add("analysis.pooled_tasks", name, "each name once")
 
 
+def _check_ladder(faults: Faults, study: Study) -> None:
+    """The rungs of the ladder, and its last rung without one part each, are strategies of the study, each named once."""
+    known = [entry.label for entry in study.strategies]
+    for key, named in (("ladder", study.ladder), ("leave_one_out", study.leave_one_out)):
+        for name in dict.fromkeys(named):
+            if name not in known:
+                faults.add(key, name, f"not in this study; {nearest(name, known)}")
+            elif named.count(name) > 1:
+                faults.add(key, name, "each name once")
+    if len(study.ladder) == 1:
+        faults.add("ladder", study.ladder[0], "at least two strategies, each with one part more than the one before")
+    if study.leave_one_out and not study.ladder:
+        faults.add("leave_one_out", ", ".join(study.leave_one_out), "needs a `ladder`: each is its last rung without one part")
+    for name in study.leave_one_out:
+        if study.ladder and name == study.ladder[-1]:
+            faults.add("leave_one_out", name, "that is the whole of the ladder, its last rung; name what lacks one part of it")
+
+
 def check_fit(
     faults: Faults,
     study: Study,
@@ -152,16 +177,71 @@ def check_fit(
         card = tasks[entry.name].card
         for label, strategy in built.items():
             try:
-                letters = letters or strategy.form_for(card) == "letters"
+                letters = letters or (strategy.form_for(card) != "native" and "next" in strategy.kinds_for(card))
             except ValueError as error:
                 faults.add(f"strategies.{label}", "", f"does not fit task {entry.name}: {error}")
                 continue
-            if wants_pool(strategy, card) and pool_split(card, entry.split or card.split) is None:
+            if wants_pool(strategy, card) and (entry.exemplar_split or pool_split(card, entry.split or card.split)) is None:
                 faults.add(f"strategies.{label}", "", f"needs exemplars, and task {entry.name} has no exemplar split")
     for name in names:
         fault = check_letters(registry[name].chat, name) if letters else None
         if fault is not None:
             faults.found.append(fault)
+
+
+def check_trials(faults: Faults, study: Study, chosen: Selection, built: Mapping[str, Strategy], tasks: Mapping[str, Task]) -> None:
+    """Prompts are chosen on a split that the task has and that is not evaluated."""
+    for entry in study.tasks:
+        if tasks[entry.name].foreign is not None or (chosen.tasks is not None and entry.name not in chosen.tasks):
+            continue
+        card, split = tasks[entry.name].card, entry.split or tasks[entry.name].card.split
+        others = ", ".join(name for name in card.splits if name != split) or "none"
+        for label, strategy in built.items():
+            trial = strategy.trial
+            if trial is None or validation_split(card, split, trial.split) is not None:
+                continue
+            key = f"strategies.{label}.validation"
+            if trial.split is None:
+                faults.add(key, "", f"to be named: task {entry.name} has no split called {', '.join(VALIDATION)} beside the evaluated "
+                                    f"{split}; its others: {others}")  # fmt: skip
+            elif trial.split == split:
+                faults.add(key, split, f"that is the evaluated split of {entry.name}; its others: {others}")
+            else:
+                faults.add(key, trial.split, f"no such split of {entry.name}; its others: {others}")
+
+
+def check_validation(faults: Faults, built: Mapping[str, Strategy], planned: Mapping[str, PlannedTask]) -> None:
+    """There is something to choose prompts on."""
+    for label, strategy in built.items():
+        for name, task in planned.items() if strategy.trial is not None else ():
+            split = validation_split(task.task.card, task.split, strategy.trial.split) if strategy.trial else None
+            if split is not None and split in task.validation and not task.validation[split]:
+                allowed = f"holds no question of {name} that is not evaluated too (its groups and questions are left out); another split"
+                faults.add(f"strategies.{label}.validation", split, allowed)
+
+
+def lenders_of(built: Mapping[str, Strategy]) -> tuple[str, ...]:
+    """Models that prepare a strategy for all models, in the order named."""
+    return tuple(dict.fromkeys(strategy.lender for strategy in built.values() if strategy.lender is not None))
+
+
+def check_lenders(faults: Faults, built: Mapping[str, Strategy], registry: Mapping[str, ModelEntry]) -> None:
+    """Models that prepare for all models are known, in the study or not."""
+    for label, strategy in built.items():
+        if strategy.lender is not None and strategy.lender not in registry:
+            faults.add(f"strategies.{label}", strategy.lender, f"no such model; {nearest(strategy.lender, registry)}")
+
+
+def check_embedders(faults: Faults, study: Study) -> None:
+    """What makes texts comparable is known and here; a study that is scored again needs it no more to find exemplars."""
+    for number, entry in enumerate(study.strategies):
+        for key in ("embedder", "utility"):
+            name = entry.options.get(key)
+            if not isinstance(name, str) or (key == "utility" and not name.startswith(SENTENCES)):
+                continue
+            wrong = check_embedder(name, Path(faults.file).parent)
+            if wrong is not None:
+                faults.add(f"strategies.{number}.{key}", name, wrong)
 
 
 def check_kinds(faults: Faults, models: Mapping[str, PlannedModel], built: Mapping[str, Strategy], cards: Sequence[TaskCard]) -> None:
@@ -174,6 +254,26 @@ def check_kinds(faults: Faults, models: Mapping[str, PlannedModel], built: Mappi
             if lacking:
                 allowed = f"asks {', '.join(lacking)}, which engine {model.settings.name} cannot answer{advice}"
                 faults.add(f"strategies.{label}", name, allowed)
+
+
+def check_unseal(faults: Faults, study: Study, chosen: Selection) -> None:
+    """What is to be unsealed was sealed, and is opened as a whole: a part of it would leave the rest neither seen nor unseen."""
+    if chosen.unseal and study.holdout is None:
+        faults.add("holdout", "", "is not set, so that nothing is sealed and --unseal has nothing to open")
+    for option, value in (("--limit", chosen.limit), ("--shard", chosen.shard)):
+        if chosen.unseal and value is not None:
+            shown = str(value) if isinstance(value, int) else "/".join(map(str, value))
+            allowed = "not with --unseal, which opens the whole sealed part at once"
+            faults.found.append(Fault(file="command line", key=option, value=shown, allowed=allowed))
+
+
+def check_holdout(faults: Faults, study: Study, planned: Mapping[str, PlannedTask]) -> None:
+    """The sealed share leaves groups on either side of every task."""
+    for name, task in planned.items() if study.holdout is not None else ():
+        n_groups, (_, n_sealed) = len({sample.group for sample in task.data.samples}), task.n_sealed
+        if n_sealed in (0, n_groups):
+            allowed = f"seals {n_sealed} of the {n_groups} groups of {name}, and there must be some on either side: another share or seed"
+            faults.add("holdout", str(study.holdout), allowed)
 
 
 def check_samples(faults: Faults, planned: Mapping[str, PlannedTask]) -> None:

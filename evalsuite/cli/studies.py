@@ -33,10 +33,12 @@ def _selection(
     limit: int | None,
     engine: str | None,
     shard: tuple[int, int] | None = None,
+    *,
+    unseal: bool = False,
 ) -> Selection:
     from evalsuite.plan import Selection
 
-    return Selection(models=models, tasks=tasks, limit=limit, engine=engine, shard=shard)
+    return Selection(models=models, tasks=tasks, limit=limit, engine=engine, shard=shard, unseal=unseal)
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of lines and a table.")
@@ -73,6 +75,7 @@ def _show_result(result: Result, as_json: bool) -> None:
 @store_option
 @out_option
 @shard_option
+@click.option("--unseal", is_flag=True, help="Score the sealed part of a study with a `holdout`, once; nothing else is asked.")
 @json_option
 def run(
     study: Path,
@@ -83,13 +86,14 @@ def run(
     store: Path,
     out: Path | None,
     shard: tuple[int, int] | None,
+    unseal: bool,
     as_json: bool,
 ) -> None:
     """Run STUDY: ask what the store does not hold, then score, compare and report."""
     from evalsuite.progress import shown
     from evalsuite.study import run_study
 
-    chosen = _selection(models, tasks, limit, engine, shard)
+    chosen = _selection(models, tasks, limit, engine, shard, unseal=unseal)
     with shown() as screen:
         result = run_study(study, chosen, store=store, out=out, watch=screen.watch, tell=screen.tell)
     _show_result(result, as_json)

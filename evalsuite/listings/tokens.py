@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +12,18 @@ from pydantic import ValidationError
 from evalsuite import bytetext, strategies
 from evalsuite.config import PluginEntry, Study, TaskEntry, faults_of, load_study
 from evalsuite.data import load_split, pool_without
+from evalsuite.embedders.neighbours import Lookup
 from evalsuite.errors import Fault, UserError, nearest
 from evalsuite.listings.models import entry_of
 from evalsuite.models import ModelEntry, find_checkpoint
+from evalsuite.overlap import without_repeats
 from evalsuite.plugins import load_specs
 from evalsuite.programs import context_of
 from evalsuite.prompts import Renderer, renderer_for
 from evalsuite.prompts.encoders import CheckpointEncoder
 from evalsuite.strategies.base import Context, Strategy
 from evalsuite.tasks import Task, pool_split
-from evalsuite.types import Request, Sample
+from evalsuite.types import Request, Sample, untold
 
 RULE = "-" * 40
 
@@ -65,7 +67,9 @@ def request_lines(task: Task, sample: Sample, showing: Showing) -> list[str]:
     except ValueError as error:
         raise UserError(Fault(file="command line", key="--format", value=showing.form, allowed=str(error))) from None
     head = f"sample {sample.id}, group {sample.group}, strategy {label}, format {form}"
-    requests = first_requests(strategy, sample, context)
+    look_up = Lookup(None, showing.study.parent if showing.study else Path(), untold)
+    asked = replace(sample, targets=(), references=(), quantity=None)
+    requests = first_requests(strategy, sample, replace(context, questions=lambda: (asked,), nearest=look_up))
     if requests is None:
         return [head, f"{label} asks the model something before this sample: what is sent depends on what it answers"]
     lines = [head]
@@ -105,11 +109,13 @@ def chosen_strategy(study: Study, showing: Showing) -> tuple[str, Strategy]:
 
 def first_requests(strategy: Strategy, sample: Sample, context: Context) -> Sequence[Request] | None:
     """What is asked first about a sample; empty if nothing is, None if it depends on an answer of the model."""
+    if strategy.trial is not None:
+        return None
     preparation = strategy.prepare(context)
     try:
         next(preparation)
     except StopIteration as ended:
-        state = ended.value
+        state = ended.value.state
     else:
         return None
     program = strategy.answer(sample, state, context)
@@ -128,8 +134,9 @@ def _context(task: Task, study: Study, entry: ModelEntry, renderer: Any) -> Cont
         split = pool_split(card, card.split)
         if split is None:
             raise UserError(Fault(file=f"task {card.name}", key="exemplar_split", value="", allowed="the task has no exemplars"))
-        evaluated = {sample.group for sample in load_split(task, card.split, study.data).samples}
-        return pool_without(load_split(task, split, study.data).samples, evaluated)
+        evaluated = load_split(task, card.split, study.data).samples
+        of_other_groups = pool_without(load_split(task, split, study.data).samples, {sample.group for sample in evaluated})
+        return without_repeats(of_other_groups, evaluated)
 
     return context_of(study, entry.chat, task, renderer, pool)
 

@@ -8,8 +8,11 @@ from typing import Any
 
 import pandas as pd
 
+from evalsuite import strategies
+from evalsuite.config import PluginEntry
 from evalsuite.errors import Fault, UserError
 from evalsuite.plan import Plan
+from evalsuite.plugins import load_specs
 from evalsuite.published.differences import worse_reading
 from evalsuite.published.files import load_paper
 from evalsuite.published.plausible import plausible
@@ -46,7 +49,7 @@ class Asked:
     shots: int
     """Exemplars per prompt."""
     method: str
-    """`plain`, or the strategy's name."""
+    """As papers' files call it (`method_of`)."""
     prompts: str | None = None
     """Framework whose prompts were used; None: ours."""
 
@@ -78,7 +81,7 @@ class Beside:
 def measured_of(plan: Plan) -> Measured:
     """What a plan measures in its primary cell."""
     label = plan.primary_strategy
-    name = next(entry.name for entry in plan.study.strategies if entry.label == label)
+    method = method_of(next(entry for entry in plan.study.strategies if entry.label == label))
     strategy = plan.strategies[label]
     asked = {}
     for task_name, task in plan.tasks.items():
@@ -86,9 +89,9 @@ def measured_of(plan: Plan) -> Measured:
         asked[task_name] = Asked(
             metric=task.metric,
             split=task.split,
-            form=form,
+            form="generate" if form == "reasoned" else form,
             shots=strategy.n_shots,
-            method="plain" if name in PLAIN else name,
+            method=method,
             prompts="lm_eval" if form == "native" else None,
         )
     return Measured(
@@ -96,6 +99,21 @@ def measured_of(plan: Plan) -> Measured:
         precisions={name: model.settings.dtype for name, model in plan.models.items()},
         asked=asked,
     )
+
+
+def method_of(entry: PluginEntry) -> str:
+    """What papers' files call a strategy: `plain` for one prompt and one answer; one that no paper is known to have used keeps its name."""
+    options = load_specs(strategies)[entry.name].options.model_validate(entry.options).model_dump()
+    if entry.name in PLAIN:
+        return "chosen exemplars" if options.get("exemplars") == "knn" else "plain"
+    own = options.get("cot_from") is None
+    if entry.name == "cot" and not options["shots"]:
+        return "chain of thought"
+    if entry.name == "cot" and own:
+        return "chosen exemplars with chain of thought" if options["exemplars"] == "knn" else "self-generated CoT"
+    if entry.name == "medprompt" and own and options["reasoning"] and options["exemplars"] == "knn" and options["ensemble"] > 1:
+        return "Medprompt"
+    return entry.name
 
 
 def papers_of(plan: Plan) -> tuple[Paper, ...]:

@@ -127,6 +127,8 @@ class Table:
     """What goes into the CSV file."""
     note: str = ""
     """How to read it; empty if there is nothing to say."""
+    folded: bool = False
+    """True: a screen shows it on demand, however short it is; paper shows it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

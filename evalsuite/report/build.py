@@ -14,9 +14,13 @@ from evalsuite.report.contamination import contamination_section
 from evalsuite.report.contrasts import robustness_section, strategies_section
 from evalsuite.report.cost import cost_section
 from evalsuite.report.explorer import explorer_section
+from evalsuite.report.eyes_off import eyes_off_section
 from evalsuite.report.findings import Findings as Findings
 from evalsuite.report.glossary import glossary_section
+from evalsuite.report.ladder import ladder_section
+from evalsuite.report.ladder_pairs import ladder_pairs_section
 from evalsuite.report.languages import languages_section
+from evalsuite.report.preparations import preparations_section
 from evalsuite.report.published import published_section
 from evalsuite.report.record import excluded_section, prompts_section, reproduce_section, run_section, tasks_section
 from evalsuite.report.results import differences_section, exploratory_section, scores_section, subsets_section
@@ -37,11 +41,15 @@ SECTIONS: tuple[Builder, ...] = (
     published_section,
     languages_section,
     strategies_section,
+    ladder_section,
+    ladder_pairs_section,
     robustness_section,
     sizes_section,
     cost_section,
+    preparations_section,
     calibration_section,
     answers_read_section,
+    eyes_off_section,
     contamination_section,
     variance_section,
     secondary_section,

@@ -14,7 +14,9 @@ from evalsuite.published.records import Paper
 from evalsuite.published.reproduce import Measured
 from evalsuite.report.blocks import Data, Raw
 from evalsuite.report.explorer_tables import ExplorerData
+from evalsuite.seals import Holdout
 from evalsuite.stats.analyses import Analyses, Labels
+from evalsuite.stats.eyes_off import EyesOff
 from evalsuite.tasks import TaskCard
 
 Pair = tuple[str, str]
@@ -64,8 +66,15 @@ class Findings:
     """Task to sample id to reason, of the samples left out by name that would else have been asked; None: all that the study names."""
     papers: tuple[Paper, ...] = ()
     """Papers whose printed numbers stand beside the measured ones."""
+    preparations: pd.DataFrame = field(default_factory=pd.DataFrame)
+    """What strategies prepared, once per model and task: model, task, strategy, n_calls, n_prompt_tokens, n_output_tokens, n_failed (NaN:
+    not recorded), facts (mappings by part: `chains`, `selection`, `neighbours`)."""
     measured: Measured = field(default_factory=Measured)
     """How the study asked, as far as it decides what its numbers can be held against."""
+    holdout: Holdout | None = None
+    """The sealed part; None where the study has none."""
+    eyes_off: EyesOff = field(default_factory=EyesOff)
+    """The sealed part beside the rest, where it was opened and there is a rest."""
 
 
 def whole(frame: pd.DataFrame) -> pd.DataFrame:

@@ -193,6 +193,19 @@ def _further_numbers(findings: Findings) -> tuple[tuple[str, str], ...]:
             "Right by the lenient reading minus right by the strict one, on the same answers; unread answers count as wrong in both.",
         ),
         (
+            len(analyses.ladder),
+            "ladder, rung",
+            (
+                "Strategies of which each has one part more than the one before it. What a rung adds is the paired difference within one "
+                "model, on the same questions; interval and p as for a difference of two models, not corrected."
+            ),
+        ),
+        (
+            len(analyses.votes),
+            "agreement",
+            "Share of an ensemble's readable votes that its answer got, averaged over answers (Wang et al. 2023, arXiv 2203.11171).",
+        ),
+        (
             len(analyses.variance),
             "variance parts",
             f"Parts of the variance of the mean difference by the method of moments ({PARTS}).",

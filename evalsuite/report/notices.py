@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from evalsuite.report.blocks import Notice
+from evalsuite.report.eyes_off import seal_notice
 from evalsuite.report.findings import Findings, family_size, in_order, main_rows, narrowed, records
 from evalsuite.report.sentences import Row, missing_answers, missing_rule
 from evalsuite.report.words import counted, listed, share
@@ -15,7 +16,7 @@ MAX_NAMED = 4
 
 def notices(findings: Findings) -> tuple[Notice, ...]:
     """What must not be overlooked: failures, a changed analysis, models that are test instruments."""
-    found: list[Notice] = [*part_notice(findings), *failure_notice(findings)]
+    found: list[Notice] = [*part_notice(findings), *seal_notice(findings), *failure_notice(findings)]
     if findings.manifest.get("analysis_changes"):
         text = (
             "The analysis was changed after it was first stated; what the change touches is exploratory. "

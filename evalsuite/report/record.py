@@ -96,7 +96,8 @@ def conditions(findings: Findings) -> list[tuple[Raw, ...]]:
     # The primary strategy is stated even where the study leaves it to the default.
     analysis = study.analysis.model_dump(mode="json")
     rows.extend(flat("analysis", analysis | {"primary": analysis["primary"] | {"strategy": primary_strategy(study)}}))
-    return [*rows, ("draws", "seed", str(study.seed)), ("draws", "replicates", study.replicates)]
+    holdout: list[tuple[Raw, ...]] = [("draws", "holdout", study.holdout)] if study.holdout is not None else []
+    return [*rows, ("draws", "seed", str(study.seed)), ("draws", "replicates", study.replicates), *holdout]
 
 
 def machine_rows(manifest: Mapping[str, Any]) -> list[tuple[Raw, ...]]:

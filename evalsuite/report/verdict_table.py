@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from evalsuite.report.blocks import Cell, Column, Table, data_of_rows
+from evalsuite.report.eyes_off import seal_notice
 from evalsuite.report.findings import Findings, data_of, main_rows, pairs_of, pooled_name, primary_strategy, records
 from evalsuite.report.markdown import escape_markdown, render_table
 from evalsuite.report.notices import failure_notice, instrument_notice, part_notice
@@ -63,9 +64,10 @@ def model_card(findings: Findings) -> str:
     corrected = f"corrected after {_correction(findings)}" if _correction(findings) else "not corrected"
     unread = "counts as wrong" if analysis.missing == "incorrect" else "is left out"
     asked = f"Strategy {entry.label}{f' ({options})' if options else ''}, perturbation {analysis.primary.perturbation}, {decoding}"
+    warnings = (*part_notice(findings), *seal_notice(findings), *failure_notice(findings), *instrument_notice(findings))
     said = [
         f"Paired comparison by evalsuite, study {study.study}: {study.question}",
-        *(f"Please note: {notice.text}" for notice in (*part_notice(findings), *failure_notice(findings), *instrument_notice(findings))),
+        *(f"Please note: {notice.text}" for notice in warnings),
         f"{asked}, {counted(study.replicates, 'answer')} per question; an answer that cannot be read {unread}.",
     ]
     if verdicts.rows:

@@ -16,6 +16,8 @@ from evalsuite.stats.cautions import caution_frame
 from evalsuite.stats.contrasts import contrast_frame
 from evalsuite.stats.costs import cost_frame
 from evalsuite.stats.design import AnalysisDesign
+from evalsuite.stats.ladder import ladder_frame
+from evalsuite.stats.ladder_pairs import ladder_pair_frame
 from evalsuite.stats.meta import meta_frame
 from evalsuite.stats.mixed import mixed_frame
 from evalsuite.stats.pooling import pooled_frame, primary_units
@@ -23,6 +25,7 @@ from evalsuite.stats.readings import reading_frame
 from evalsuite.stats.scaling import scaling_frame, size_matched_frame
 from evalsuite.stats.tables import class_counts, split_conditions
 from evalsuite.stats.variance import variance_frame
+from evalsuite.stats.votes_cast import vote_frame
 from evalsuite.stats.win_shares import share_frame
 from evalsuite.types import Tell, untold
 
@@ -77,9 +80,24 @@ class Analyses:
     """Tokens and calls beside the share of right answers."""
     readings: pd.DataFrame = field(default_factory=pd.DataFrame)
     """Lenient and strict scores of the same generated answers."""
+    ladder: pd.DataFrame = field(default_factory=pd.DataFrame)
+    """What each part of the prompting adds, within each model."""
+    ladder_pairs: pd.DataFrame = field(default_factory=pd.DataFrame)
+    """Differences of pairs on every rung of the ladder."""
+    votes: pd.DataFrame = field(default_factory=pd.DataFrame)
+    """How ensembles voted."""
 
 
-def analyse(scores: pd.DataFrame, comparisons: pd.DataFrame, design: AnalysisDesign, labels: Labels, tell: Tell = untold) -> Analyses:
+def analyse(
+    scores: pd.DataFrame,
+    comparisons: pd.DataFrame,
+    design: AnalysisDesign,
+    labels: Labels,
+    tell: Tell = untold,
+    *,
+    preparations: pd.DataFrame | None = None,
+    timings: pd.DataFrame | None = None,
+) -> Analyses:
     """All further analyses of a study; pure and seeded.
 
     Args:
@@ -88,6 +106,8 @@ def analyse(scores: pd.DataFrame, comparisons: pd.DataFrame, design: AnalysisDes
         design: the pre-stated analysis.
         labels: of its tasks and models.
         tell: told of progress.
+        preparations: what strategies prepared, as in `costs.cost_frame`.
+        timings: engine seconds likewise; None: the study does not show any.
     """
     cells = split_conditions(scores, design.metrics)
     calibrated = calibration_frames(scores, design)
@@ -108,6 +128,9 @@ def analyse(scores: pd.DataFrame, comparisons: pd.DataFrame, design: AnalysisDes
         calibration_pairs=calibrated.calibration_pairs,
         variance=variance_frame(cells, design, labels.strategies),
         cautions=caution_frame(scores, cells, design, chances=labels.chances, n_classes=n_classes),
-        costs=cost_frame(scores, cells, design),
+        costs=cost_frame(scores, cells, design, preparations, timings),
         readings=reading_frame(scores, cells, design),
+        ladder=ladder_frame(cells, design, n_classes, tell),
+        ladder_pairs=ladder_pair_frame(cells, comparisons, design, n_classes),
+        votes=vote_frame(scores, design),
     )

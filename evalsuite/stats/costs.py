@@ -1,7 +1,11 @@
-"""What an answer took and what it was worth: tokens and calls beside the share of right answers, per model and strategy."""
+"""What an answer took and what it was worth: tokens and calls beside the share of right answers, per model and strategy.
+
+The cost of a strategy is what it would take alone: a request that several strategies ask counts in each of them.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,8 +23,19 @@ COLUMNS = (
     "n_questions", "n_groups", "tasks", "n_tasks", "left_out", "pooling",
 )  # fmt: skip
 
+PREPARED = {"n_calls": "prepare_calls", "n_prompt_tokens": "prepare_prompt_tokens", "n_output_tokens": "prepare_output_tokens"}
+"""Column of the preparations to column of the frame, where anything was prepared."""
+TIMED = ("seconds", "prepare_seconds")
+"""Columns of the frame where the study is timed."""
 
-def cost_frame(scores: pd.DataFrame, cells: Cells, design: AnalysisDesign) -> pd.DataFrame:
+
+def cost_frame(
+    scores: pd.DataFrame,
+    cells: Cells,
+    design: AnalysisDesign,
+    preparations: pd.DataFrame | None = None,
+    timings: pd.DataFrame | None = None,
+) -> pd.DataFrame:
     """Mean cost of an answer and mean share of right ones, per model and strategy at the primary perturbation.
 
     Both are over the same answers: of the tasks that every model has under every strategy without failures and whose primary metric
@@ -30,18 +45,25 @@ def cost_frame(scores: pd.DataFrame, cells: Cells, design: AnalysisDesign) -> pd
 
     The mean has the weights of the study's pooled difference (`pooling.sample_weights`: a question that stands in several tasks counts
     once) and the interval of `pooling.weighted_interval`. Costs are plain means over answers; tokens are each model's own, so that
-    models with other tokenizers are compared with care. Seconds are no part of it: they differ from run to run.
+    models with other tokenizers are compared with care. What a strategy prepares, once per model and task, stands beside as a total over
+    these tasks: all its answers share it. Seconds, which differ from run to run, are there only if timings are given: engine seconds per
+    request that was asked, times the requests of an answer.
 
     Args:
         scores: columns of scores.parquet.
         cells: the same scores by condition and model.
         design: primary metrics and perturbation, missing rule, exclusions, weights.
+        preparations: model, task, strategy, facts and the columns of `PREPARED` of every preparation that asked anything; missing numbers
+            are NaN, and make the total one. None or empty: nothing was prepared.
+        timings: model, task, strategy, stage (`prepare`, `answer`), n_asked, engine_s; None: no seconds.
 
     Returns:
-        `COLUMNS`; no rows where models and strategies have no task in common, or the scores no costs.
+        `COLUMNS`, then the values of `PREPARED` where anything was prepared, then `TIMED` where timings are given (NaN where nothing was
+        asked anew in one of the tasks). No rows where models and strategies have no task in common, or the scores no costs.
     """
     if not set(SPENT) <= set(scores.columns):
         return pd.DataFrame(columns=list(COLUMNS))
+    columns = [*COLUMNS, *(PREPARED.values() if anything_prepared(preparations) else ()), *(TIMED if timings is not None else ())]
     units, left_out = common_units(cells, design)
     shares = [task for task in units if is_share(design.metrics[design.primary_metric[task]])]
     for task in units if shares else ():
@@ -58,8 +80,63 @@ def cost_frame(scores: pd.DataFrame, cells: Cells, design: AnalysisDesign) -> pd
         row |= {"n_answers": len(paid), "ci_level": 1 - design.alpha, "pooling": design.pooling}
         row |= {"tasks": ",".join(tasks), "n_tasks": len(tasks)}
         row["left_out"] = "; ".join(f"{task} ({why})" for task, why in left_out.items())
+        made = [] if preparations is None or not len(preparations) else list(preparations_for(preparations, model, strategy, tasks))
+        if anything_prepared(preparations):
+            row |= {name: float(sum(own[column] for own in made)) for column, name in PREPARED.items()}
+        if timings is not None:
+            row |= seconds_of(timings, paid, made, model, strategy)
         rows.append(row | (pooled_mean({task: units[task][strategy, model] for task in shares}, design) if shares else {}))
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    return pd.DataFrame(rows, columns=columns)
+
+
+def anything_prepared(preparations: pd.DataFrame | None) -> bool:
+    """Whether any preparation asked anything, as far as is known; one without a number may have."""
+    return preparations is not None and len(preparations) > 0 and bool((preparations["n_calls"].fillna(1.0) > 0).any())
+
+
+def preparations_for(preparations: pd.DataFrame, model: str, strategy: str, tasks: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """What stands behind the answers of a model: its own preparation of each task or, where it has none, the one that is lent to all."""
+    rows = preparations[(preparations["strategy"] == strategy) & preparations["task"].isin(list(tasks))]
+    for _, part in rows.groupby("task", sort=True):
+        found: list[dict[Any, Any]] = part.to_dict("records")
+        own = [row for row in found if row["model"] == model]
+        lent = [row for row in found if is_lent(row["facts"])]
+        yield from own or lent[:1]
+
+
+def is_lent(facts: Any) -> bool:
+    """Whether a preparation was made with one model for all of them: chains of a named source, or a prompt of a named lender."""
+    if not isinstance(facts, Mapping):
+        return False
+    chains, selection = facts.get("chains") or {}, facts.get("selection") or {}
+    return chains.get("source", "self") != "self" or selection.get("lender") is not None
+
+
+def seconds_of(timings: pd.DataFrame, paid: pd.DataFrame, made: Sequence[Mapping[str, Any]], model: str, strategy: str) -> dict[str, float]:
+    """Engine seconds per answer, and of all preparation: seconds per request that was asked, times the requests it takes.
+
+    Args:
+        timings: as for `cost_frame`.
+        paid: answers of the model under the strategy.
+        made: preparations behind them, from `preparations_for`.
+        model: registry name.
+        strategy: strategy id.
+
+    Returns:
+        `TIMED`; NaN where no request of a task was timed.
+    """
+
+    def per_request(who: str, task: str, stage: str) -> float:
+        same = (timings["model"] == who) & (timings["task"] == task) & (timings["strategy"] == strategy) & (timings["stage"] == stage)
+        n_asked = float(timings.loc[same, "n_asked"].sum())
+        return float(timings.loc[same, "engine_s"].sum()) / n_asked if n_asked else np.nan
+
+    answering = [
+        per_request(model, str(task), "answer") * float(part["n_calls"].sum())
+        for task, part in paid.groupby("task", sort=True, observed=True)
+    ]
+    preparing = [per_request(own["model"], own["task"], "prepare") * own["n_calls"] for own in made if own["n_calls"] != 0]
+    return {"seconds": sum(answering) / len(paid) if len(paid) else np.nan, "prepare_seconds": float(sum(preparing))}
 
 
 def common_units(cells: Cells, design: AnalysisDesign) -> tuple[dict[str, dict[tuple[str, str], PairedUnits]], dict[str, str]]:

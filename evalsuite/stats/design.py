@@ -62,6 +62,10 @@ class AnalysisDesign:
     """Study seed; every comparison derives its own from it."""
     exclude: tuple[Exclusion, ...] = ()
     """Samples that leave for all models."""
+    ladder: tuple[str, ...] = ()
+    """Strategy ids in cumulative order, of which each is set against the one before; empty: no ladder."""
+    leave_one_out: tuple[str, ...] = ()
+    """Strategy ids that are the last of the ladder without one part each."""
     tags: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
     """Task to sample id to the known issues that touch it; untouched samples may be absent."""
     exploratory: bool = False

@@ -23,6 +23,7 @@ from evalsuite.report.figures.curves import curves
 from evalsuite.report.figures.dots import dots
 from evalsuite.report.figures.forest import forest
 from evalsuite.report.figures.grid import grid
+from evalsuite.report.figures.ladder import ladder
 from evalsuite.report.figures.matrix import matrix
 from evalsuite.report.figures.panels import panels
 from evalsuite.report.figures.shares import share_bars
@@ -31,6 +32,7 @@ from evalsuite.report.figures.stacks import stacks
 from evalsuite.report.plots import Plot
 from evalsuite.report.plots.answers import CostPlot, CurvePlot, StackPlot
 from evalsuite.report.plots.differences import ForestPlot, GridPlot, SharePlot
+from evalsuite.report.plots.ladder import LadderPlot
 from evalsuite.report.plots.means import DotPlot, PanelPlot, SizePlot
 from evalsuite.report.plots.published import BesidePlot, MatrixPlot
 
@@ -46,6 +48,7 @@ DRAWN_BY: Mapping[type[Plot], Callable[[Any], Canvas]] = {
     StackPlot: stacks,
     MatrixPlot: matrix,
     BesidePlot: beside,
+    LadderPlot: ladder,
 }
 """Kind of plot to the function that draws it."""
 

@@ -12,6 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from evalsuite.report.figures.canvas import INK, MODEL_MARKERS, MUTED, PAPER, RULE, WIDTH_IN, new_canvas, short, text_width
+from evalsuite.report.figures.curves import DASHES
 from evalsuite.report.figures.marks import draw_legend, legend_columns, legend_height, legend_names
 from evalsuite.report.plots.answers import CostPlot, CostPoint
 
@@ -25,7 +26,8 @@ def costs(plot: CostPlot) -> Canvas:
     ends = _ends([point.cost for point in plot.points])
     by_strategy: dict[str, list[CostPoint]] = {}
     for point in plot.points:
-        by_strategy.setdefault(point.strategy, []).append(point)
+        by_strategy.setdefault(_named(point), []).append(point)
+    laddered = any(point.rung for point in plot.points)
     names = _places({name: _middle([point.cost for point in own]) for name, own in by_strategy.items()}, ends)
     entries = _entries(plot)
     top = 0.14 + LINE_IN * (1 + max(line for _, line in names.values()))
@@ -37,11 +39,15 @@ def costs(plot: CostPlot) -> Canvas:
         ordered = sorted(own, key=lambda point: point.mean)
         middle, line = names[name]
         foot = (1 + (0.05 + LINE_IN * line) / PLOT_IN) * (plot.y_limits[1] - plot.y_limits[0]) + plot.y_limits[0]
-        axes.plot([point.cost for point in ordered], [point.mean for point in ordered], color=RULE, linewidth=1, zorder=1)
+        if not laddered:
+            axes.plot([point.cost for point in ordered], [point.mean for point in ordered], color=RULE, linewidth=1, zorder=1)
         join = [(ordered[-1].cost, ordered[-1].mean), (_middle([point.cost for point in own]), foot)]
         axes.plot(*zip(*join, strict=True), color=RULE, linewidth=0.8, linestyle=(0, (1, 2)), zorder=0, clip_on=False)
         y = 1 + (0.05 + LINE_IN * (line + 0.5)) / PLOT_IN
-        axes.text(middle, y, short(name), transform=axes.transAxes, ha="center", va="center", fontsize=8, color=INK)
+        # Rungs share their number of calls, so that lines run behind names.
+        ground: dict[str, Any] = {"bbox": {"facecolor": PAPER, "edgecolor": "none", "pad": 0.8}} if laddered else {}
+        axes.text(middle, y, short(name), transform=axes.transAxes, ha="center", va="center", fontsize=8, color=INK, **ground)
+    _paths(axes, plot.points)
     taken: set[tuple[float, float]] = set()
     for point in plot.points:
         # Of points that coincide (a checkpoint under two names) the later one is smaller, so that both shapes are seen.
@@ -51,6 +57,25 @@ def costs(plot: CostPlot) -> Canvas:
         axes.plot([point.cost], [point.mean], color=point.color, markeredgecolor=PAPER if twin else point.color, zorder=3, **mark)
     draw_legend(canvas, entries, n_columns)
     return canvas
+
+
+def _named(point: CostPoint) -> str:
+    return f"{point.rung} {point.strategy}" if point.rung else point.strategy
+
+
+def _paths(axes: Axes, points: Sequence[CostPoint]) -> None:
+    """Join the points of each model from rung to rung, and number them; nothing where there are no rungs."""
+    own: dict[str, list[CostPoint]] = {}
+    for point in points:
+        if point.rung:
+            own.setdefault(point.model, []).append(point)
+    for path in own.values():
+        path.sort(key=lambda point: point.rung)
+        style: dict[str, Any] = {"color": path[0].color, "linestyle": DASHES[path[0].marker % len(DASHES)], "linewidth": 0.9, "alpha": 0.7}
+        axes.plot([point.cost for point in path], [point.mean for point in path], zorder=1, **style)
+        for point in path:
+            place = (point.cost, point.mean)
+            axes.annotate(str(point.rung), place, xytext=(5, 2.5), textcoords="offset points", fontsize=7, color=MUTED, zorder=4)
 
 
 def _middle(values: Sequence[float]) -> float:

@@ -5,7 +5,21 @@ A new kind of plot is one class in a module here, one member of `Plot`, and one 
 
 from evalsuite.report.plots.answers import CostPlot, CurvePlot, StackPlot
 from evalsuite.report.plots.differences import ForestPlot, GridPlot, SharePlot
+from evalsuite.report.plots.ladder import LadderPlot
 from evalsuite.report.plots.means import DotPlot, PanelPlot, SizePlot
 from evalsuite.report.plots.published import BesidePlot, MatrixPlot
 
-Plot = ForestPlot | DotPlot | GridPlot | SharePlot | PanelPlot | SizePlot | CurvePlot | CostPlot | StackPlot | MatrixPlot | BesidePlot
+Plot = (
+    ForestPlot
+    | DotPlot
+    | GridPlot
+    | SharePlot
+    | PanelPlot
+    | SizePlot
+    | CurvePlot
+    | CostPlot
+    | StackPlot
+    | MatrixPlot
+    | BesidePlot
+    | LadderPlot
+)

@@ -77,11 +77,16 @@ class CostPoint:
     """What an answer took, above 0."""
     mean: float
     """Mean in shown units."""
+    rung: int = 0
+    """Place of the strategy on the ladder, from 1; 0: it is on none."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CostPlot:
-    """Means against what they cost, on a logarithmic axis; points of one strategy are joined and named above."""
+    """Means against what they cost, on a logarithmic axis; strategies are named above.
+
+    Points of one strategy are joined or, where there are rungs, those of one model from rung to rung.
+    """
 
     x_axis: str
     """Label of the axis of costs with its unit."""
