@@ -40,6 +40,8 @@ CARD = TaskCard(
         "Write the question only.",
         question="Message",
         answer="Summary",
+        reasoned='Think step by step first about what the patient needs to know. Then write "{answer}:" on a new line and, behind it, the '
+        "question only.",
     ),
 )
 
