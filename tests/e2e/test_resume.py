@@ -32,11 +32,11 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
-    """Everything that a run writes but the manifest, which says how long it took and how much was asked."""
+    """Everything that a run writes but the manifest and the engine seconds, which say how long it took and how much was asked."""
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != "manifest.json"
+        if path.is_file() and path.name not in ("manifest.json", "timings.json")
     }
 
 

@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 
 from evalsuite.engines import open_engine
-from evalsuite.engines.base import EngineSettings
+from evalsuite.engines.base import CachesPrefixes, Engine, EngineSettings
 from evalsuite.engines.vllm import ENVIRONMENT
 from evalsuite.types import Prompt, Request, Response, Sampling
 
@@ -161,6 +161,13 @@ def test_the_manifest_says_how_continuations_were_scored(manifests: dict[str, di
     assert note["versions"].keys() >= {"vllm", "torch", "transformers"}
 
 
+def test_the_manifest_says_how_often_the_prefix_cache_hit(manifests: dict[str, dict[str, Any]]) -> None:
+    found = manifests["vllm"]["models"]["pocket-generalist"]["prefix_cache"]
+    assert 0 < found["n_hit_tokens"] < found["n_queried_tokens"]
+    assert found["hit_rate"] == pytest.approx(found["n_hit_tokens"] / found["n_queried_tokens"], abs=1e-6)
+    assert "prefix_cache" not in manifests["transformers"]["models"]["pocket-generalist"]
+
+
 def prompt(*ids: int) -> Prompt:
     return Prompt(token_ids=ids, text="")
 
@@ -202,6 +209,8 @@ def test_one_engine_from_its_beginning_to_a_sudden_end(repository: Path) -> None
         assert len(engine._places) <= 2 * 8  # type: ignore[attr-defined]
         stream.close()
 
+        check_prefix_cache(engine, random)
+
         (pid,) = worker
         slow = [Request(kind="generate", prompt=each, sampling=Sampling(max_tokens=1000, temperature=1.0, seed=3)) for each in prompts * 4]
         ending = engine.run([requests[0], *slow])
@@ -214,6 +223,26 @@ def test_one_engine_from_its_beginning_to_a_sudden_end(repository: Path) -> None
         assert gone(worker)
         with pytest.raises(RuntimeError, match="closed"):
             list(engine.run(requests))
+
+
+def check_prefix_cache(engine: Engine, random: np.random.Generator) -> None:
+    """Prompts that begin alike are found in the cache, those that do not are not; what vLLM never looks up counts nowhere."""
+    assert isinstance(engine, CachesPrefixes)
+
+    def grown_by(requests: list[Request]) -> tuple[int, int]:
+        before = engine.prefix_cache
+        assert all(isinstance(outcome, Response) for _, outcome in engine.run(requests))
+        after = engine.prefix_cache
+        return after.n_queried_tokens - before.n_queried_tokens, after.n_hit_tokens - before.n_hit_tokens
+
+    def following(beginning: list[int], n_tokens: int) -> Request:
+        return Request(kind="next", prompt=prompt(*beginning, *random.integers(10, 3000, size=n_tokens).tolist()), candidates=(5, 6))
+
+    grown_by([following([1], 9)])  # what was left over from the abandoned run is counted by now
+    exemplars = [1, *random.integers(10, 3000, size=319).tolist()]  # ten blocks of 32 on a CPU, twenty of 16 on a GPU
+    assert grown_by([following([1], 379) for _ in range(12)]) == (12 * 380, 0)
+    assert grown_by([following(exemplars, 60) for _ in range(12)]) == (12 * 380, 11 * 320)
+    assert grown_by([Request(kind="prompt", prompt=prompt(*exemplars))]) == (0, 0)
 
 
 def check_equal(found: dict[int, Any], expected: dict[int, Any]) -> None:
@@ -239,7 +268,7 @@ def wrong(output, tokens):
     return tuple(value - 0.01 for value in values), ranks
 asking._decoded_by_force = wrong
 from evalsuite.engines._vllm_loaded import load_engine
-from evalsuite.engines.base import EngineSettings
+from evalsuite.engines.base import CachesPrefixes, Engine, EngineSettings
 from evalsuite.engines.vllm import ENVIRONMENT
 from evalsuite.engines.vllm import order_of
 from evalsuite.types import Prompt, Request

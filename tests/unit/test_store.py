@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import struct
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -39,6 +41,7 @@ responses = st.builds(
     finish_reason=st.sampled_from(["stop", "length", "none"]),
     logprobs=st.lists(floats).map(tuple),
     continuation_logprobs=st.lists(st.lists(floats, min_size=1).map(tuple)).map(tuple),
+    vector=st.lists(st.floats(width=32)).map(lambda values: struct.pack(f"<{len(values)}f", *values)),
     n_prompt_tokens=st.integers(0, 10**6),
 )
 
@@ -46,6 +49,22 @@ responses = st.builds(
 @given(responses)
 def test_a_response_survives_the_journal_to_the_bit(response: Response) -> None:
     assert outcome_from_json(outcome_as_json(response)) == response
+
+
+def test_a_vector_of_an_old_journal_was_a_list_of_numbers() -> None:
+    values = [0.1, -2.5, 3e-39]
+    assert outcome_from_json({"vector": values, "n_prompt_tokens": 3}) == Response(vector=struct.pack("<3f", *values), n_prompt_tokens=3)
+
+
+def test_a_vector_takes_little_more_than_its_bytes(tmp_path: Path) -> None:
+    vector = np.random.default_rng(0).standard_normal(4096).astype("<f4")
+    with Store(tmp_path) as store:
+        store.put("k", Response(vector=vector.tobytes(), n_prompt_tokens=9))
+    with Store(tmp_path) as other:
+        found = other.get("k")
+    assert isinstance(found, Response)
+    np.testing.assert_array_equal(np.frombuffer(found.vector, dtype="<f4"), vector)
+    assert next(tmp_path.glob("journal-*")).stat().st_size < 1.4 * vector.nbytes
 
 
 def test_a_failure_survives_the_journal() -> None:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from evalsuite import bytetext
@@ -288,10 +289,10 @@ def test_the_delay_is_per_request(engine: Callable[..., StubEngine]) -> None:
 
 def test_similar_texts_lie_close(engine: Callable[..., StubEngine]) -> None:
     texts = ("chest pain and fever", "fever and chest pain", "a broken left ankle")
-    near, same, far = (answer(engine("first"), Request(kind="embed", prompt=prompt(text))).vector for text in texts)
-    product = lambda left, right: sum(a * b for a, b in zip(left, right, strict=True))  # noqa: E731
-    assert product(near, near) == pytest.approx(1)
-    assert product(near, same) > product(near, far) + 0.2
+    vectors = [answer(engine("first"), Request(kind="embed", prompt=prompt(text))).vector for text in texts]
+    near, same, far = (np.frombuffer(vector, dtype="<f4") for vector in vectors)
+    assert near @ near == pytest.approx(1)
+    assert near @ same > near @ far + 0.2
 
 
 def test_the_moments_are_those_of_its_distribution(engine: Callable[..., StubEngine]) -> None:
