@@ -15,6 +15,7 @@ from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure as Canvas
+from matplotlib.text import Text
 
 from evalsuite.report.figures.beside import beside
 from evalsuite.report.figures.canvas import DEFAULTS, STYLE
@@ -26,6 +27,7 @@ from evalsuite.report.figures.grid import grid
 from evalsuite.report.figures.ladder import ladder
 from evalsuite.report.figures.matrix import matrix
 from evalsuite.report.figures.panels import panels
+from evalsuite.report.figures.pdf_fonts import pdf_families
 from evalsuite.report.figures.shares import share_bars
 from evalsuite.report.figures.sizes import sizes
 from evalsuite.report.figures.stacks import stacks
@@ -66,6 +68,8 @@ def draw(plot: Plot) -> Drawing:
         svg, png, pdf = io.BytesIO(), io.BytesIO(), io.BytesIO()
         canvas.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
         canvas.savefig(png, format="png", dpi=220, metadata={"Software": None})
+        for text in canvas.findobj(Text):
+            text.set_fontfamily(pdf_families())
         canvas.savefig(pdf, format="pdf", metadata={"CreationDate": None, "Creator": None, "Producer": None})
     return Drawing(svg=svg.getvalue(), png=png.getvalue(), pdf=pdf.getvalue())
 
