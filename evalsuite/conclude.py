@@ -228,7 +228,8 @@ def findings_of(plan: Plan, out: OutDir, conclusion: Conclusion, metrics: Mappin
     """Everything the report is made from; nothing in it differs between an undisturbed run and a resumed one."""
     prompts = first_prompts(plan, out)
     return Findings(
-        study=plan.study,
+        # Pairs that the registry gave are told in the same order whether the study is run or reported on again.
+        study=plan.study.model_copy(update={"pairs": tuple((str(a), str(b)) for a, b in plan.statement["pairs"])}),
         models={name: _model_facts(plan, name) for name in plan.models},
         scores=conclusion.scores,
         estimates=conclusion.estimates,
@@ -333,15 +334,15 @@ def first_prompts(plan: Plan, out: OutDir) -> dict[tuple[str, str], dict[str, st
 
 
 def prompt_differences(plan: Plan, prompts: Mapping[tuple[str, str], Mapping[str, str | None]]) -> dict[tuple[tuple[str, str], str], str]:
-    """What differs between the prompts that a pair was sent in the primary cell."""
+    """What differs between the prompts that a pair was sent in the primary cell, from the second model's to the first's."""
     differences = {}
     for a, b in plan.pairs:
         for task in plan.tasks:
             texts = prompts.get((task, plan.primary_strategy), {})
             text_a, text_b = texts.get(a), texts.get(b)
             if text_a is not None and text_b is not None:
-                sent = [Prompt(token_ids=(), text=text) for text in (text_a, text_b)]
-                differences[(a, b), task] = pair_difference(sent[0], sent[1], names=(a, b))
+                sent = [Prompt(token_ids=(), text=text) for text in (text_b, text_a)]
+                differences[(a, b), task] = pair_difference(sent[0], sent[1], names=(b, a))
     return differences
 
 

@@ -16,7 +16,7 @@ import math
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -70,20 +70,8 @@ def near_identical(pool: Sequence[Sample], evaluated: Sequence[Sample]) -> froze
         pool: samples that may become exemplars.
         evaluated: samples of the evaluated split, all of them, so that a limit changes nothing.
     """
-    passages = [tuple(words_of(sample.context)) for sample in evaluated]
-    by_passage = _texts({number: words for number, words in enumerate(passages) if words})
-    by_stem = _texts({number: tuple(words_of(evaluated[number].question)) for number, words in enumerate(passages) if not words})
-    found = set()
-    for position, sample in enumerate(pool):
-        passage, stem = tuple(words_of(sample.context)), tuple(words_of(sample.question))
-        candidates = _find(by_passage, passage) if passage else _find(by_stem, stem)
-        if any(
-            (not passage or _same_text(_read(sample.question), _read(evaluated[number].question)))
-            and _not_told_apart(sample, evaluated[number], len(passage) + len(stem))
-            for number in candidates
-        ):
-            found.add(position)
-    return frozenset(found)
+    found = _finder(evaluated)
+    return frozenset(position for position, sample in enumerate(pool) if next(found(sample), None) is not None)
 
 
 def without_repeats(pool: Sequence[Sample], evaluated: Sequence[Sample]) -> tuple[Sample, ...]:
@@ -92,21 +80,37 @@ def without_repeats(pool: Sequence[Sample], evaluated: Sequence[Sample]) -> tupl
     return tuple(sample for position, sample in enumerate(pool) if position not in repeats)
 
 
+def without_twins(samples: Sequence[Sample], pool: Sequence[Sample]) -> tuple[Sample, ...]:
+    """The samples without those whose question stands in the pool too, in the sense of `near_identical`, under another group.
+
+    For samples that are asked with exemplars of the pool while the pool must stay as it is. Their own group is no twin: nothing of it is
+    ever shown to them.
+    """
+    found = _finder(samples)
+    twins = {number for shown in pool for number in found(shown) if samples[number].group != shown.group}
+    return tuple(sample for number, sample in enumerate(samples) if number not in twins)
+
+
+def _finder(samples: Sequence[Sample]) -> Callable[[Sample], Iterator[int]]:
+    """Numbers of the samples whose question is that of another one."""
+    passages = [tuple(words_of(sample.context)) for sample in samples]
+    by_passage = _texts({number: words for number, words in enumerate(passages) if words})
+    by_stem = _texts({number: tuple(words_of(samples[number].question)) for number, words in enumerate(passages) if not words})
+
+    def found(sample: Sample) -> Iterator[int]:
+        passage, stem = tuple(words_of(sample.context)), tuple(words_of(sample.question))
+        for number in _find(by_passage, passage) if passage else _find(by_stem, stem):
+            same = not passage or _same_text(_read(sample.question), _read(samples[number].question))
+            if same and _not_told_apart(sample, samples[number], len(passage) + len(stem)):
+                yield number
+
+    return found
+
+
 def repeats_lines(n_repeats: int) -> tuple[str, ...]:
     """How many samples `without_repeats` dropped, in a line; none if it dropped none."""
     samples = "sample" if n_repeats == 1 else "samples"
     return (f"{n_repeats:,} {samples} left out of the exemplar pool: the same question as an evaluated one",) if n_repeats else ()
-
-
-def leaks(sample: Sample, exemplar: Sample) -> bool:
-    """Whether an exemplar may give a sample's answer away: it is of the same group, or the same question as in `near_identical`."""
-    if sample.group == exemplar.group:
-        return True
-    return (
-        _same_text(_read(sample.question), _read(exemplar.question))
-        and _same_text(_read(sample.context), _read(exemplar.context))
-        and _not_told_apart(exemplar, sample, len(_read(sample.context).words) + len(_read(sample.question).words))
-    )
 
 
 def _not_told_apart(left: Sample, right: Sample, n_words: int) -> bool:

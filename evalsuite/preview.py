@@ -21,6 +21,7 @@ from evalsuite.seals import sealed_line
 from evalsuite.stats.multiplicity import reachable
 from evalsuite.stats.power import Assumptions
 from evalsuite.store import Store, request_key
+from evalsuite.strategies.ask import ask_text
 from evalsuite.strategies.base import Renders, Strategy
 from evalsuite.types import Failure, Request, Tell, untold
 from evalsuite.waves import Answered, Asked
@@ -82,6 +83,8 @@ class Preview:
     """How much is sealed, in a line; empty without a sealed part."""
     trials: tuple[str, ...] = ()
     """What is asked to choose prompts, beside the items, a line per strategy that chooses."""
+    uncounted: tuple[str, ...] = ()
+    """What cannot be counted before it is done, a line each."""
 
 
 def probe(plan: Plan) -> None:
@@ -163,7 +166,9 @@ def first_requests(
             if isinstance(shown, Refused) or left == 0:
                 continue
             left = None if left is None else left - 1
-            program = strategy.answer(shown, state, context)
+            # Who lends reasoning alone writes it, and is never asked as the models under test are.
+            lends = model.name not in plan.models and strategy.trial is None
+            program = ask_text(shown, (), context, form="reasoned") if lends else strategy.answer(shown, state, context)
             try:
                 yield Item(cell=cell, sample=shown), next(program)
             except StopIteration:
@@ -203,6 +208,7 @@ def preview(file: str | Path, selection: Selection, store_folder: Path, tell: Te
         margin=plan.study.analysis.margin,
         sealed=sealed_line(plan.sealed, unsealed=False),
         trials=_trial_lines(plan),
+        uncounted=_uncounted_lines(plan),
     )
 
 
@@ -219,6 +225,30 @@ def _trial_lines(plan: Plan) -> tuple[str, ...]:
             sizes.append(f"{len(limited(task.validation[split], trial.limit, plan.study.seed)):,} of {name}/{split}")
         who = f"by {strategy.lender}, for all models" if strategy.lender else "for each model"
         lines.append(f"{label}: one of {trial.n_candidates} prompts is chosen {who}; each is first asked of {', '.join(sizes)}")
+    return tuple(lines)
+
+
+def _uncounted_lines(plan: Plan) -> tuple[str, ...]:
+    """What strategies ask beforehand, and what of their prompts follows from that, strategies that are alike in one line."""
+    first: dict[str, list[str]] = {}
+    replaced = []
+    for label, strategy in plan.strategies.items():
+        ahead, who = strategy.beforehand, strategy.lender or "each model"
+        pools = ", ".join(f"{len(task.pool):,} of {name}" for name, task in plan.tasks.items())
+        if ahead.n_attempts:
+            most = f"of {who} at most {ahead.n_attempts} for each question of the exemplar pool ({pools})"
+            first.setdefault(f"chains of thought are asked first, not counted above: {most}", []).append(label)
+        if ahead.embeds:
+            each = f"of {who} one for each question and each of the exemplar pool ({pools})"
+            first.setdefault(f"hidden states are asked first, not counted above: {each}", []).append(label)
+        if ahead.exemplars:
+            replaced.append(label)
+    lines = [f"{', '.join(labels)}: {what}" for what, labels in first.items()]
+    if replaced:
+        lines.append(
+            f"{', '.join(replaced)}: the exemplars are not known yet, others stand in for them above: tokens are rough, and answers that"
+            " the store may hold are not found"
+        )
     return tuple(lines)
 
 
@@ -291,7 +321,7 @@ def preview_lines(preview: Preview) -> list[str]:
         )
     costs = [(model.model, *model.cost_usd) for model in preview.models if model.cost_usd is not None]
     lines += [f"{name}: about USD {sent:.2f} for the prompts, at most USD {back:.2f} for the answers" for name, sent, back in costs]
-    return [*lines, *preview.trials, *([preview.sealed] if preview.sealed else []), "", *_reach_lines(preview)]
+    return [*lines, *preview.trials, *preview.uncounted, *([preview.sealed] if preview.sealed else []), "", *_reach_lines(preview)]
 
 
 def _reach_lines(preview: Preview) -> list[str]:

@@ -97,7 +97,8 @@ def told(run: ModelRun, n_asked: int, elapsed_s: float) -> str:
     """
     if run.loading:
         return f"{run.model}: loading the checkpoint"
-    parts = [f"{run.n_finished}/{run.n_items} samples"]
+    # A model that only prepares for others has no samples.
+    parts = ["preparing prompts"] if run.preparing or not run.n_items else [f"{run.n_finished}/{run.n_items} samples"]
     if run.n_known:
         parts.append(f"{run.n_known} answers from the store")
     if run.n_wanted:

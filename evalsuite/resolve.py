@@ -16,7 +16,7 @@ from evalsuite.data import LoadedSplit, load_split, pool_without
 from evalsuite.engines import check_settings
 from evalsuite.errors import nearest
 from evalsuite.models import ModelEntry, default_pairs, find_checkpoint, load_registry
-from evalsuite.overlap import without_repeats
+from evalsuite.overlap import without_repeats, without_twins
 from evalsuite.perturbations.base import Perturb
 from evalsuite.plan import (
     Plan,
@@ -87,13 +87,12 @@ def resolve(
     built_perturbations: Mapping[str, Perturb] = _build(faults, "perturbations", study.perturbations, load_specs(perturbations))
     check_analysis(faults, study)
     check_lenders(faults, built_strategies, registry)
-    if recorded is None:
-        check_embedders(faults, study)
     faults.settle()
     check_fit(faults, study, chosen, built_strategies, registry, tasks)
     check_trials(faults, study, chosen, built_strategies, tasks)
     if recorded is None:
-        _check_hosts(faults, study, chosen, registry, tasks)
+        check_embedders(faults, study)
+        _check_hosts(faults, study, chosen, built_strategies, registry, tasks)
     faults.settle()
 
     names = [name for name in study.models if chosen.models is None or name in chosen.models]
@@ -106,7 +105,7 @@ def resolve(
     found_tasks = _plan_tasks(faults, study, chosen, [(entry, tasks[entry.name]) for entry in entries], built_strategies, splits)
     faults.settle()
     lenders = {name: model for name, model in {**found_models, **further}.items() if name in lenders_of(built_strategies)}
-    _check_planned(faults, study, built_strategies, {**found_models, **further}, found_tasks)
+    _check_planned(faults, study, built_strategies, found_models, further, found_tasks)
     faults.settle()
     all_pairs = study.pairs if study.pairs is not None else default_pairs(registry, study.models)
     return Plan(
@@ -135,9 +134,17 @@ def _variants(
     return {(name, label): variants_of(task.samples, perturb, seed) for name, task in planned.items() for label, perturb in built.items()}
 
 
-def _check_hosts(faults: Faults, study: Study, chosen: Selection, registry: Mapping[str, ModelEntry], tasks: Mapping[str, Task]) -> None:
-    """Restricted texts go to no host that the study does not name."""
-    own = {name: registry[name] for name in study.models if chosen.models is None or name in chosen.models}
+def _check_hosts(
+    faults: Faults,
+    study: Study,
+    chosen: Selection,
+    built: Mapping[str, Strategy],
+    registry: Mapping[str, ModelEntry],
+    tasks: Mapping[str, Task],
+) -> None:
+    """Restricted texts go to no host that the study does not name; who lends is asked about questions of the task too."""
+    names = [name for name in study.models if chosen.models is None or name in chosen.models]
+    own = {name: registry[name] for name in (*names, *lenders_of(built))}
     cards = [tasks[entry.name].card for entry in study.tasks if chosen.tasks is None or entry.name in chosen.tasks]
     for host, allowed in restricted_to_hosts(study, own, cards):
         faults.add("engine.send_restricted_to", host, allowed)
@@ -148,10 +155,11 @@ def _check_planned(
     study: Study,
     built: Mapping[str, Strategy],
     models: Mapping[str, PlannedModel],
+    lenders: Mapping[str, PlannedModel],
     planned: Mapping[str, PlannedTask],
 ) -> None:
-    """What only shows once models and data are found."""
-    check_kinds(faults, models, built, [task.task.card for task in planned.values()])
+    """What only shows once models and data are found; `lenders` are those that are not among `models`."""
+    check_kinds(faults, models, lenders, built, [task.task.card for task in planned.values()])
     check_holdout(faults, study, planned)
     check_samples(faults, planned)
     check_exclusions(faults, study, planned)
@@ -200,13 +208,15 @@ def _plan_tasks(
 
 
 def _with_validation(planned: PlannedTask, study: Study, built: Mapping[str, Strategy]) -> PlannedTask:
-    """A task with the splits on which prompts are chosen; of the whole evaluated split nothing is in them, whatever the limit."""
+    """A task with the splits on which prompts are chosen: nothing of the evaluated split, whatever the limit, nor what the pool repeats."""
     card, data = planned.task.card, planned.data.samples
     named = [validation_split(card, planned.split, strategy.trial.split) for strategy in built.values() if strategy.trial is not None]
     evaluated = {sample.group for sample in data} | planned.sealed
     found = {}
     for split in dict.fromkeys(name for name in named if name is not None):
-        found[split] = without_repeats(pool_without(load_split(planned.task, split, study.data).samples, evaluated), data)
+        samples = without_repeats(pool_without(load_split(planned.task, split, study.data).samples, evaluated), data)
+        # Those that would be shown their own answer go; the pool stays, since it is what is tried.
+        found[split] = without_twins(samples, planned.pool)
     return replace(planned, validation=found)
 
 

@@ -51,6 +51,8 @@ class ModelRun:
     """Output tokens likewise."""
     loading: bool = False
     """True while the checkpoint is being loaded."""
+    preparing: bool = False
+    """True while strategies are prepared, before any sample is answered."""
     load_s: float = 0.0
     """Seconds that loading took; 0 if nothing was loaded."""
     engine_s: float = 0.0
@@ -119,7 +121,9 @@ def _lend(session: _Session, model: PlannedModel, run: ModelRun) -> Preparations
     with ExitStack() as stack:
         asker = _asker(session, model, run, stack)
         renderer = renderer_for(model.checkpoint, model.entry.chat, session.plan.study.prompting)
+        run.preparing = True
         run.preparations = prepare_all(session.plan, model, renderer, asker, nearest=session.nearest, lends=True)
+        run.preparing = False
     run.wall_s += time.perf_counter() - started
     session.watch(run)
     return run.preparations
@@ -131,7 +135,9 @@ def _run_model(session: _Session, model: PlannedModel, run: ModelRun, lent: Prep
     renderer = renderer_for(model.checkpoint, model.entry.chat, session.plan.study.prompting)
     with ExitStack() as stack:
         asker = _asker(session, model, run, stack)
+        run.preparing = True
         prepared = prepare_all(session.plan, model, renderer, asker, nearest=session.nearest)
+        run.preparing = False
         run.preparations = {**run.preparations, **prepared}
         for finished in answers_of(session.plan, model, renderer, asker, {**lent, **prepared}):
             run.n_finished += 1
@@ -165,7 +171,9 @@ class _Asker:
     begin: Callable[[], None]
     stack: ExitStack
     engine: Engine | None = None
-    cached_before: PrefixCache | None = None  # a model that lends is opened twice
+    # a model that lends is opened twice, and counts anew each time
+    spent_before: Spent | None = None
+    cached_before: PrefixCache | None = None
 
     def __call__(self, wave: Sequence[Asked[Any]]) -> list[Answered]:
         identity = self.model.identity
@@ -213,7 +221,7 @@ class _Asker:
             self.watch(self.run)
         self.run.engine_s += time.perf_counter() - started
         if isinstance(engine, Metered):
-            self.run.spent = engine.spent
+            self.run.spent = engine.spent if self.spent_before is None else self.spent_before.plus(engine.spent)
         if isinstance(engine, CachesPrefixes):
             self.run.prefix_cache = engine.prefix_cache if self.cached_before is None else self.cached_before.plus(engine.prefix_cache)
         for key in order:
@@ -231,7 +239,7 @@ class _Asker:
             self.engine = self.stack.enter_context(open_engine(self.model.checkpoint.path, self.model.settings))
             self.run.load_s += time.perf_counter() - started
             self.run.loading = False
-            self.cached_before = self.run.prefix_cache
+            self.spent_before, self.cached_before = self.run.spent, self.run.prefix_cache
             self.run.info = self.engine.info
             note_engine(self.store.folder, self.model.identity, asdict(self.engine.info))
         return self.engine

@@ -17,6 +17,7 @@ from evalsuite.plan import PlannedModel, PlannedTask, Selection
 from evalsuite.prompts import check_letters
 from evalsuite.strategies.base import Strategy
 from evalsuite.tasks import Task, TaskCard, pool_split, validation_split
+from evalsuite.types import Kind
 
 T = TypeVar("T")
 
@@ -165,8 +166,9 @@ def check_fit(
     tasks: Mapping[str, Task],
 ) -> None:
     """Engine, strategies and the sampling options go with the models and tasks that they would meet."""
-    letters = False
-    names = [name for name in study.models if name in registry]
+    lettered: set[str] = set()
+    own = [name for name in study.models if name in registry]
+    names = list(dict.fromkeys((*own, *lenders_of(built))))
     if study.engine.name == "stub" and not all(registry[name].is_stub or registry[name].endpoint for name in names):
         faults.add("engine.name", "stub", "answers only for models whose path is `stub:<behaviour>`")
     if study.engine.name == "openai" and not all(registry[name].endpoint for name in names):
@@ -177,14 +179,16 @@ def check_fit(
         card = tasks[entry.name].card
         for label, strategy in built.items():
             try:
-                letters = letters or (strategy.form_for(card) != "native" and "next" in strategy.kinds_for(card))
+                letters = strategy.form_for(card) != "native" and "next" in strategy.kinds_for(card)
             except ValueError as error:
                 faults.add(f"strategies.{label}", "", f"does not fit task {entry.name}: {error}")
                 continue
+            # Who chooses a prompt is asked as it will be; who lends reasoning only writes.
+            lettered.update((*own, *((strategy.lender,) if strategy.trial and strategy.lender else ())) if letters else ())
             if wants_pool(strategy, card) and (entry.exemplar_split or pool_split(card, entry.split or card.split)) is None:
                 faults.add(f"strategies.{label}", "", f"needs exemplars, and task {entry.name} has no exemplar split")
     for name in names:
-        fault = check_letters(registry[name].chat, name) if letters else None
+        fault = check_letters(registry[name].chat, name) if name in lettered else None
         if fault is not None:
             faults.found.append(fault)
 
@@ -211,13 +215,19 @@ def check_trials(faults: Faults, study: Study, chosen: Selection, built: Mapping
 
 
 def check_validation(faults: Faults, built: Mapping[str, Strategy], planned: Mapping[str, PlannedTask]) -> None:
-    """There is something to choose prompts on."""
+    """There is something to choose prompts on, and exemplars for each of its questions, which is never its own exemplar."""
     for label, strategy in built.items():
         for name, task in planned.items() if strategy.trial is not None else ():
             split = validation_split(task.task.card, task.split, strategy.trial.split) if strategy.trial else None
-            if split is not None and split in task.validation and not task.validation[split]:
-                allowed = f"holds no question of {name} that is not evaluated too (its groups and questions are left out); another split"
-                faults.add(f"strategies.{label}.validation", split, allowed)
+            if split is None or split not in task.validation:
+                continue
+            key, groups = f"strategies.{label}.validation", {sample.group for sample in task.pool}
+            if not task.validation[split]:
+                allowed = f"holds no question of {name} that is not evaluated too or an exemplar (groups and questions count); another one"
+                faults.add(key, split, allowed)
+            elif len(groups) == strategy.n_shots and any(sample.group in groups for sample in task.validation[split]):
+                allowed = f"holds exemplars of {name}, of which there are {len(groups)} groups: one more than `shots` are needed"
+                faults.add(key, split, allowed)
 
 
 def lenders_of(built: Mapping[str, Strategy]) -> tuple[str, ...]:
@@ -229,7 +239,8 @@ def check_lenders(faults: Faults, built: Mapping[str, Strategy], registry: Mappi
     """Models that prepare for all models are known, in the study or not."""
     for label, strategy in built.items():
         if strategy.lender is not None and strategy.lender not in registry:
-            faults.add(f"strategies.{label}", strategy.lender, f"no such model; {nearest(strategy.lender, registry)}")
+            key = f"strategies.{label}.{'prompt_from' if strategy.trial is not None else 'cot_from'}"
+            faults.add(key, strategy.lender, f"no such model; {nearest(strategy.lender, registry)}")
 
 
 def check_embedders(faults: Faults, study: Study) -> None:
@@ -244,16 +255,30 @@ def check_embedders(faults: Faults, study: Study) -> None:
                 faults.add(f"strategies.{number}.{key}", name, wrong)
 
 
-def check_kinds(faults: Faults, models: Mapping[str, PlannedModel], built: Mapping[str, Strategy], cards: Sequence[TaskCard]) -> None:
-    """Every strategy finds an engine that can answer what it asks (DESIGN 2.3)."""
-    for name, model in models.items():
+def check_kinds(
+    faults: Faults,
+    models: Mapping[str, PlannedModel],
+    lenders: Mapping[str, PlannedModel],
+    built: Mapping[str, Strategy],
+    cards: Sequence[TaskCard],
+) -> None:
+    """Every strategy finds an engine that can answer what it asks (DESIGN 2.3); who only lends is asked for what it lends alone."""
+    for name, model in {**lenders, **models}.items():
         able = kinds_of(model.settings.name, model.checkpoint.path, model.settings)
         advice = "; a server gives text only, so use format: generate" if model.checkpoint.served and able == {"generate"} else ""
         for label, strategy in built.items():
-            lacking = sorted({kind for card in cards for kind in strategy.kinds_for(card)} - able)
+            if name not in models and strategy.lender != name:
+                continue
+            lacking = sorted({kind for card in cards for kind in _kinds(strategy, card, lends=name not in models)} - able)
             if lacking:
                 allowed = f"asks {', '.join(lacking)}, which engine {model.settings.name} cannot answer{advice}"
                 faults.add(f"strategies.{label}", name, allowed)
+
+
+def _kinds(strategy: Strategy, card: TaskCard, *, lends: bool) -> frozenset[Kind]:
+    """Request kinds of a strategy; of one that lends the reasoning of exemplars, only text."""
+    own = strategy.kinds_for(card)
+    return frozenset({"generate"}) if lends and strategy.trial is None else own
 
 
 def check_unseal(faults: Faults, study: Study, chosen: Selection) -> None:

@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 from evalsuite.types import Asking, Failure, Outcome, Request
 
 N_ALIVE = 20_000
-"""Most programs alive at once: bounds memory, and is far more than an engine batches."""
+"""Requests in a wave from which on no further program is started: bounds memory, and is far more than an engine batches."""
 
 T = TypeVar("T")
 Name = TypeVar("Name")
@@ -84,18 +84,20 @@ def drive(programs: Iterable[tuple[Name, Asking[T]]], source: Source, n_alive: i
     """Run programs to their end; yields each as it finishes, in an order that depends on the programs alone.
 
     Args:
-        programs: (name, program), started lazily: at most `n_alive` are alive at once.
+        programs: (name, program), started lazily: none while those alive ask `n_alive` requests or more.
         source: answers each wave.
-        n_alive: most programs alive at once, at least 1.
+        n_alive: requests that are enough for a wave, at least 1; a program that asks many may exceed it.
     """
     waiting = iter(programs)
     alive: list[_Alive[Name, T]] = []
     while True:
-        while len(alive) < n_alive and (started := next(waiting, None)) is not None:
+        n_pending = sum(len(state.pending) for state in alive)
+        while n_pending < n_alive and (started := next(waiting, None)) is not None:
             state: _Alive[Name, T] = _Alive(name=started[0], program=started[1])
             finished = _advance(state, None)
             if finished is None:
                 alive.append(state)
+                n_pending += len(state.pending)
             else:
                 yield finished
         if not alive:

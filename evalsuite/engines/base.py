@@ -72,6 +72,17 @@ class Spent:
     served_as: tuple[str, ...]
     """What the server called what answered; more than one: it changed on the way."""
 
+    def plus(self, other: Spent) -> Spent:
+        """Both together; of the same server, so that both have a price or neither."""
+        return Spent(
+            n_calls=self.n_calls + other.n_calls,
+            n_repeats=self.n_repeats + other.n_repeats,
+            n_prompt_tokens=self.n_prompt_tokens + other.n_prompt_tokens,
+            n_output_tokens=self.n_output_tokens + other.n_output_tokens,
+            cost_usd=None if self.cost_usd is None or other.cost_usd is None else self.cost_usd + other.cost_usd,
+            served_as=tuple(sorted({*self.served_as, *other.served_as})),
+        )
+
 
 @runtime_checkable
 class Metered(Protocol):

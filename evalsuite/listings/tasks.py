@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
+
+from pydantic.fields import FieldInfo
 
 from evalsuite.config import TaskEntry, load_study
 from evalsuite.data import load_split, locate
@@ -83,16 +86,45 @@ def task_check_lines(names: tuple[str, ...]) -> tuple[list[str], bool]:
 
 
 def spec_lines(package: ModuleType) -> list[str]:
-    """Plugins of a package with their options, defaults and sources."""
+    """Plugins of a package with the defaults of their options and their sources; then what each option means, once."""
     lines = []
+    meanings: dict[str, dict[str, list[str]]] = {}
     for name, spec in load_specs(package).items():
         lines.append(f"{name}: {spec.summary}")
-        for option, info in spec.options.model_fields.items():
-            default = "required" if info.is_required() else f"default {info.default!r}"
-            lines.append(f"    {option}: {default}")
+        fields = spec.options.model_fields
+        lines += wrapped(", ".join(f"{option} {_default(info)}" for option, info in fields.items()))
         if spec.source != "-":
             lines.append(f"    source: {spec.source}")
+        for option, info in fields.items():
+            meanings.setdefault(option, {}).setdefault(f"{_allowed(info)}{info.description or ''}", []).append(name)
+    if meanings:
+        lines += ["", "Options; above with their defaults (-: left out)."]
+    for option, told in meanings.items():
+        for meaning, names in told.items():
+            whose = f" ({', '.join(names)})" if len(told) > 1 else ""
+            lines += wrapped(f"{option}{whose}: {meaning}", first="")
     return lines
+
+
+def wrapped(text: str, first: str = "    ") -> list[str]:
+    """A text in lines of at most 110 characters, all but the first indented; none for no text."""
+    return textwrap.wrap(text, 110, initial_indent=first, subsequent_indent="    ", break_on_hyphens=False)
+
+
+def _default(info: FieldInfo) -> str:
+    """A default as study.yaml would say it."""
+    if info.is_required():
+        return "(needed)"
+    if info.default is None:
+        return "-"
+    return str(info.default).lower() if isinstance(info.default, bool) else str(info.default)
+
+
+def _allowed(info: FieldInfo) -> str:
+    """The words that are allowed, where these are a few."""
+    kinds = [info.annotation, *get_args(info.annotation)]
+    words = [word for kind in kinds if get_origin(kind) is Literal for word in get_args(kind)]
+    return f"{', '.join(map(str, words))}. " if words else ""
 
 
 def _data_place(task: Task, split: str) -> str:

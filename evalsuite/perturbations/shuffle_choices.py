@@ -20,7 +20,7 @@ from evalsuite.types import Sample
 class Options(BaseModel):
     """Options in study.yaml."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
     variants: Annotated[int, Field(ge=1, le=24)] = 1
     """How many different orders per sample."""
 

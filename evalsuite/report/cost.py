@@ -197,7 +197,9 @@ def _reading(findings: Findings, rows: Sequence[Row]) -> str:
             best.setdefault(top["strategy"], []).append(model)
         else:
             more = number(top["mean"] - base["mean"], SHARES, signed=True)
-            best.setdefault(top["strategy"], []).append(f"{model} ({more} points for {_spent(top) / _spent(base):.2g} times the tokens)")
+            ratio = f"{_spent(top) / _spent(base):.2g}"
+            times = "as many" if ratio == "1" else f"{ratio} times the"
+            best.setdefault(top["strategy"], []).append(f"{model} ({more} points for {times} tokens)")
     said = [f"{strategy} has the most right answers for {listed(models)}" for strategy, models in best.items()]
     joined = "" if findings.study.ladder else "; grey lines join the models under one strategy"
     return f"Right answers against tokens{joined}: {'; '.join(said)}. {NOT_TESTED}"

@@ -438,7 +438,10 @@
       const head = element("th", { scope: "row" }, text, right ? " " : null, right ? element("span", { class: "right-one" }, "\u2713\u00a0right") : null);
       return element("tr", { class: right ? "is-right" : null }, head, ...["a", "b"].map((side) => shareCell(row, content, side, k)));
     });
-    const caption = withShares ? "Choices, and the probability that each model gave them" : "Choices, and what each model answered";
+    const withVotes = ["a", "b"].some((side) => content[side] && content[side][7]);
+    const shown = withShares ? (withVotes ? "the probability that each model gave them, and its votes" : "the probability that each model gave them")
+      : withVotes ? "the votes of each model's requests" : "what each model answered";
+    const caption = `Choices, and ${shown}`;
     return element("div", { class: "table" }, element("table", { class: "choices" }, element("caption", {}, caption),
       element("thead", {}, element("tr", {}, element("th", { scope: "col" }, "Choice"), ...heads)), element("tbody", {}, ...lines)));
   }
@@ -454,7 +457,11 @@
       bar.style.background = colorOf(modelOf(row, side));
       made.append(element("span", {}, `${(share / 100).toFixed(1)}%`), element("span", { class: "track" }, bar));
     }
-    if (isAnswer) made.prepend(element("span", { class: "answer-sign" }, share === null || share === undefined ? "\u25b8 its answer" : "\u25b8 "));
+    // Members, members without a vote, votes for each choice as shown.
+    const votes = answer && answer[7] ? answer[7][2 + k] : 0;
+    if (votes) made.append(element("span", { class: "votes" }, `${votes} of ${plural(answer[7][0], "vote")}`));
+    const alone = (share === null || share === undefined) && !votes;
+    if (isAnswer) made.prepend(element("span", { class: "answer-sign" }, alone ? "\u25b8 its answer" : "\u25b8 "));
     return made;
   }
 
@@ -480,24 +487,38 @@
     else if (answer[1] === LEFT_OUT) made.append(element("p", { class: "small" }, "The output is left out to keep this file small; it stands in scores.parquet."));
     const notes = answer[1] === -1 && answer[3] ? ["no text was generated, the likeliest choice is the answer"] : [];
     if (answer[4] === "length") notes.push("stopped at the token limit");
-    if (answer[5] > 1) notes.push(`${answer[5]} requests; the output is that of the one that decided`);
+    if (answer[7]) notes.push(...voteNotes(answer, content));
+    else if (answer[5] > 1) notes.push(`${answer[5]} requests; the output is that of the one that decided`);
     if (answer[6] !== null && answer[6] !== undefined) notes.push(`${(answer[6] / 100).toFixed(1)}% of the next-token probability lies on the labels`);
     if (notes.length) made.append(element("p", { class: "small" }, notes.join("; ").replace(/^./, (first) => first.toUpperCase()) + "."));
     return made;
   }
 
+  /* How an ensemble came to its answer. Its choices may have stood in another order than in the prompt that is shown. */
+  function voteNotes(answer, content) {
+    const [members, missing, same] = answer[7], hasChoices = content.question[1] && content.question[1].length > 0;
+    const made = [plural(answer[5], "request")];
+    if (!hasChoices && same) made.push(`${same} of ${plural(members, "vote")} agree`);
+    if (missing) made.push(`${missing} could not be read and voted for nothing`);
+    if (answer[1] !== -1) {
+      const whose = missing === members ? "of one of them" : "of the first that voted for the answer";
+      made.push(`the output is that ${whose}${hasChoices ? ", asked with the choices in an order of its own" : ""}`);
+    }
+    return made;
+  }
+
   function promptParts(row, content) {
     const [a, b] = ["a", "b"].map((side) => (content[side] ? content[side][0] : -1));
-    const made = [];
+    const made = [], first = ["a", "b"].some((side) => content[side] && content[side][7]) ? " of the first request" : "";
     if (a === LEFT_OUT || b === LEFT_OUT) {
       made.push(element("p", { class: "small" }, "A prompt of this row is left out to keep this file small; plan.parquet holds it."));
     }
     if (a >= 0 && a === b) {
-      made.push(element("h4", {}, "Prompt, the same for both"), words("pre", promptBox("Prompt"), content.texts[a], markFor()));
+      made.push(element("h4", {}, `Prompt${first}, the same for both`), words("pre", promptBox("Prompt"), content.texts[a], markFor()));
     } else if (a >= 0 || b >= 0) {
       const texts = [a, b].map((k) => (k >= 0 ? content.texts[k] : null));
       const differs = texts[0] !== null && texts[1] !== null ? differentLines(texts[0], texts[1]) : [new Set(), new Set()];
-      const title = differs[0].size + differs[1].size ? "Prompts; lines that differ are marked" : "Prompt";
+      const title = differs[0].size + differs[1].size ? `Prompts${first}; lines that differ are marked` : `Prompt${first}`;
       made.push(element("h4", {}, title), element("div", { class: "sides" }, ...["a", "b"].map((side, k) => {
         const box = element("pre", promptBox(`Prompt of ${modelOf(row, side)}`));
         if (texts[k] === null) return element("div", { class: "side" }, modelName(modelOf(row, side)), element("p", { class: "small" }, "None."));

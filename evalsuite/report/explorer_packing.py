@@ -21,6 +21,8 @@ import numpy.typing as npt
 
 from evalsuite.formats import labels_of
 from evalsuite.report.explorer_tables import ALL_STATUSES, NO_NUMBER, OUTCOMES, ExplorerData, Question
+from evalsuite.stats.votes_cast import MISSING, SAME
+from evalsuite.types import Sample
 
 N_PAGE = 256_000
 """Characters of a page before compression; a page may be longer by one question."""
@@ -166,7 +168,7 @@ def first_rows(data: ExplorerData, n_rows: int) -> ExplorerData:
 
 def _cut(data: ExplorerData, kept: Kept) -> Iterator[tuple[int, dict[str, Any]]]:
     """(number of the first question, content) of every page."""
-    columns = ("prompt", "output", "answer", "p_choices", "finish_reason", "n_calls", "label_mass")
+    columns = ("prompt", "output", "answer", "p_choices", "finish_reason", "n_calls", "label_mass", "votes")
     answers = zip(*(data.answers[name].tolist() for name in columns), kept.outputs.tolist(), kept.prompts.tolist(), strict=True)
     ends = np.searchsorted(data.answers["question"].to_numpy(), np.arange(len(data.questions)), side="right").tolist()
     texts = Texts()
@@ -177,7 +179,7 @@ def _cut(data: ExplorerData, kept: Kept) -> Iterator[tuple[int, dict[str, Any]]]
         own = [next(answers) for _ in range(ends[number] - at)]
         at = ends[number]
         asked.append(_question(question, texts, any(entry[-2] for entry in own), any(entry[-1] for entry in own)))
-        told.extend(_answer(entry, texts) for entry in own)
+        told.extend(_answer(entry, texts, question) for entry in own)
         n_characters = texts.n_characters + N_ENTRY * (len(asked) + len(told))
         if n_characters >= N_PAGE or number == len(data.questions) - 1:
             yield begun, {"texts": list(texts.numbers), "questions": asked, "answers": told}
@@ -196,15 +198,33 @@ def _question(question: Question, texts: Texts, with_choices: bool, with_stem: b
     return [labels, choices, list(sample.targets), reference, texts.number(sample.question) if with_stem else LEFT_OUT]
 
 
-def _answer(entry: Sequence[Any], texts: Texts) -> list[Any]:
-    """prompt, output, text read, probabilities in 1/10,000, finish reason, calls, share on the labels in 1/10,000."""
-    prompt, output, answer, p_choices, finish_reason, n_calls, mass, with_output, with_prompt = entry
+def _answer(entry: Sequence[Any], texts: Texts, question: Question) -> list[Any]:
+    """prompt, output, text read, probabilities in 1/10,000, finish reason, calls, share on the labels in 1/10,000; votes of an ensemble."""
+    prompt, output, answer, p_choices, finish_reason, n_calls, mass, votes, with_output, with_prompt = entry
     sent = NOTHING if prompt is None else texts.number(prompt) if with_prompt else LEFT_OUT
     if not with_output:
         return [sent, NOTHING if output is None else LEFT_OUT]
     written, read = (NOTHING if text is None else texts.number(text) for text in (output, answer))
     shares = None if p_choices is None else [_share(p) for p in np.asarray(p_choices, dtype=float).tolist()]
-    return [sent, written, read, shares, finish_reason if finish_reason == "length" else 0, int(n_calls), _share(mass)]
+    told = [sent, written, read, shares, finish_reason if finish_reason == "length" else 0, int(n_calls), _share(mass)]
+    return told if votes is None else [*told, counted_votes(votes, question.sample)]
+
+
+def counted_votes(votes: str, sample: Sample | None) -> list[int]:
+    """Members, members without a vote, then the votes for each choice as shown; without choices the votes that agree with the answer.
+
+    Args:
+        votes: as `Answer.votes` writes them; one for several right choices counts for each of them.
+        sample: as shown; None, or two choices with one original index: the votes for each are not known and left out.
+    """
+    cast = votes.split(",")
+    made = [len(cast), cast.count(MISSING)]
+    if sample is not None and not sample.choices:
+        return [*made, cast.count(SAME)]
+    originals = [] if sample is None else [str(sample.original_index(place)) for place in range(len(sample.choices))]
+    if len(set(originals)) < len(originals):
+        return made
+    return [*made, *(sum(original in vote.split("+") for vote in cast) for original in originals)]
 
 
 def _share(share: float | None) -> int | None:

@@ -191,7 +191,7 @@ def _answers(merged: pd.DataFrame, codes: pd.DataFrame, hidden: npt.NDArray[np.b
     kept = codes[["task", "strategy", "perturbation", "model", "replicate"]].copy()
     kept["status"] = _codes(merged["status"], ALL_STATUSES)
     kept["value"] = pd.to_numeric(merged["value"]).astype(float)
-    for name in (*TEXTS, "p_choices", "finish_reason"):
+    for name in (*TEXTS, "p_choices", "finish_reason", "votes"):
         column = merged[name].astype(object) if name in merged else pd.Series(None, index=merged.index, dtype=object)
         kept[name] = column.where(column.notna() & ~hidden, None)
     for name, missing in (("shown_position", NO_NUMBER), ("n_calls", 0), ("label_mass", math.nan)):
@@ -264,6 +264,7 @@ class ExplorerData:
     `OUTCOMES`), primary (bool); disagreements first."""
     answers: pd.DataFrame
     """question, task, strategy, perturbation, model, replicate, status (number in `ALL_STATUSES`), value (NaN unless scored), prompt,
-    output, answer, p_choices (in shown order), finish_reason, shown_position (-1: none), n_calls, label_mass; by question."""
+    output, answer, p_choices (in shown order), finish_reason, shown_position (-1: none), n_calls, label_mass, votes (as `Answer.votes`); by
+    question."""
     questions: tuple[Question, ...]
     """By number."""

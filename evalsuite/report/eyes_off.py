@@ -70,7 +70,7 @@ def _lead(holdout: Holdout) -> str:
     sealed = f"{share(holdout.share)} of the groups of the evaluated splits are sealed, by a seeded draw"
     opening = holdout.opening
     if opening is None:
-        return f"{sealed}; nothing in this report knows of them. `evalsuite run STUDY --unseal` scores them, once."
+        return f"{sealed}; nothing in this report knows of them. “evalsuite run STUDY --unseal” scores them, once."
     when = f"{sealed}. The seal was opened on {opening.date}, {_runs(opening.n_runs, opening.n_plans)}"
     if holdout.unsealed:
         return f"{when}. This report scores them and nothing else."

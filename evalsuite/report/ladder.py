@@ -134,7 +134,7 @@ def _said(findings: Findings, rows: Sequence[Row]) -> list[str]:
         if clear:
             parts.append(f"steps whose interval excludes 0: {', '.join(clear)}")
         if dim:
-            parts.append(f"{'not told from 0' if clear else 'no step is told from 0'}: {listed(dim)}")
+            parts.append(f"not told from 0: {listed(dim)}" if clear or len(dim) < len(steps) else "no single step is told from 0")
         without = [row for row in own if row["kind"] == "left_out" and judged(row)]
         if without:
             less = [f"{row['strategy']} {with_interval(row, scale)}" for row in without]
@@ -175,7 +175,7 @@ def _ladder_figures(findings: Findings, frame: pd.DataFrame, rows: Sequence[Row]
     rungs = [row for row in rows if row["kind"] == "rung"]
     what, over = sentence_case(measured(findings, rungs)), scope_words(findings, rungs[0]["scope"])
     caption = f"{what} on each rung, and what each adds to the one above it, over {over}"
-    return _figures(findings, frame, rungs, name="ladder", caption=caption, minus="minus the rung above")
+    return _figures(findings, frame, rungs, name="ladder", caption=caption, minus="the rung above")
 
 
 def _left_out_figures(findings: Findings, frame: pd.DataFrame, rows: Sequence[Row]) -> list[Figure]:
@@ -185,7 +185,7 @@ def _left_out_figures(findings: Findings, frame: pd.DataFrame, rows: Sequence[Ro
     last = without[0]["against"]
     whole = [{**row, "difference": None, "against": ""} for row in rows if row["kind"] == "rung" and row["strategy"] == last]
     caption = f"The last rung, {last}, and the same without one part each, over {scope_words(findings, rows[0]['scope'])}"
-    return _figures(findings, frame, [*whole, *without], name="ladder_left_out", caption=caption, minus=f"minus {last}")
+    return _figures(findings, frame, [*whole, *without], name="ladder_left_out", caption=caption, minus=last)
 
 
 def _figures(findings: Findings, frame: pd.DataFrame, rows: Sequence[Row], *, name: str, caption: str, minus: str) -> list[Figure]:
@@ -206,7 +206,7 @@ def _figures(findings: Findings, frame: pd.DataFrame, rows: Sequence[Row], *, na
             rungs.append(LadderRung(label=label, marks=tuple(marks), first=place == 1))
         plot = LadderPlot(
             axis=f"{measured(findings, rows)}, percent",
-            difference_axis=f"points {minus if len(minus) <= 28 else 'minus the whole'}",
+            difference_axis=f"points over {minus if len(minus) <= 22 else 'the whole'}",
             limits=ends,
             difference_limits=spans,
             rungs=tuple(rungs),
@@ -215,8 +215,9 @@ def _figures(findings: Findings, frame: pd.DataFrame, rows: Sequence[Row], *, na
         drawn = [mark for rung in rungs for mark in rung.marks if mark.difference is not None]
         n = sum(mark.clear for mark in drawn)
         part = f" ({listed(models)})" if len(chunks) > 1 else ""
-        said = f"{caption}{part}: {n} of {counted(len(drawn), 'difference')} have a {level} interval without 0 (filled)."
-        alt = f"Rungs from top to bottom; means on the left, differences {minus} on the right. {_spoken(rungs)}"
+        have = f"{n} of {counted(len(drawn), 'difference')} {'has' if n == 1 else 'have'}"
+        said = f"{caption}{part}: {have} a {level} interval without 0 (filled)."
+        alt = f"Rungs from top to bottom; means on the left, differences minus {minus} on the right. {_spoken(rungs)}"
         stem = name if len(chunks) == 1 else f"{name}_{at}"
         figures.append(Figure(name=stem, plot=plot, caption=said, alt=alt, data=data_of(frame)))
     return figures

@@ -58,7 +58,7 @@ def _chains_said(findings: Findings, chains: Sequence[Made]) -> str:
         ends = [
             f"{number(part, SHARES)}% ({made.model} on {made.task} under {made.strategy})" for part, made in ((low, least), (high, most))
         ]
-        text += f" Kept: {ends[0]}." if len(known) == 1 or low == high else f" Kept: from {ends[0]} to {ends[1]} of the questions tried."
+        text += f" Kept: {ends[0] if len(known) == 1 or low == high else f'from {ends[0]} to {ends[1]}'} of the questions tried."
     bare = [(n / kept, made) for made in chains if (n := count_of(made, "n_bare")) and (kept := count_of(made, "n_kept"))]
     if bare:
         part, made = max(bare, key=lambda item: item[0])
@@ -114,10 +114,12 @@ def _neighbours_table(findings: Findings, neighbours: Sequence[Made]) -> Table:
         (made.task, made.strategy, str(made.facts.get("embedder", "–")), count_of(made, "n_pool"), count_of(made, "n_questions"))
         for made in neighbours
     ]
+    lent = {entry.label for entry in findings.study.strategies if {"cot_from", "prompt_from"} & entry.options.keys()}
     rows = []
     for row in dict.fromkeys(found):
         models = [made.model for made, own in zip(neighbours, found, strict=True) if own == row]
-        who = "all models" if set(models) >= set(findings.study.models) else listed(models)
+        who = f"{listed(models)}, for all models" if row[1] in lent else listed(models)
+        who = "all models" if set(models) >= set(findings.study.models) else who
         rows.append(tuple(Cell(text=entry if isinstance(entry, str) else whole(entry)) for entry in (*row[:2], who, *row[2:])))
     return Table(
         name="neighbours",

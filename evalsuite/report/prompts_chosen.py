@@ -147,17 +147,17 @@ def _spread_figures(findings: Findings, chosen: Sequence[Made]) -> list[Figure]:
         return []
     style = model_style(findings.study.models)
     panels, ends, spoken = [], [], []
+    several = len({made.strategy for made in drawn}) > 1
     for task, strategy in dict.fromkeys((made.task, made.strategy) for made in drawn):
-        rows = []
+        rows, label = [], f"{task}, {strategy}" if several else task
         for made in (made for made in drawn if (made.task, made.strategy) == (task, strategy)):
             means, won = [100 * mean for mean in _means(made)], _winner(made)
             best = max(means) if won is None or won.get("mean") is None else 100 * float(won["mean"])
             color, marker = style.get(made.model, (MUTED, 0))
             rows.append(DotRow(model=made.model, color=color, marker=marker, mean=best, low=min(means), high=max(means)))
             ends += means
-            spoken.append(f"{task}, {made.model}: {min(means):.1f} to {max(means):.1f}.")
-        several = len({made.strategy for made in drawn}) > 1
-        panels.append(DotPanel(label=f"{task}, {strategy}" if several else task, chance=None, rows=tuple(rows)))
+            spoken.append(f"{label}, {made.model}: {min(means):.1f} to {max(means):.1f}.")
+        panels.append(DotPanel(label=label, chance=None, rows=tuple(rows)))
     plot = DotPlot(axis="percent right on the validation questions", limits=limits(ends), panels=tuple(panels))
     caption = "Candidates on the validation questions: each line runs from the worst to the best prompt, the mark is the one chosen."
     alt = f"Dot plot with one row per model: range of the candidates' means. {' '.join(spoken)}"

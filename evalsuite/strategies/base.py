@@ -130,6 +130,18 @@ class Trial:
     """Most samples on which each is tried."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Beforehand:
+    """What of a strategy is not known before it is prepared, so that no preview can count it."""
+
+    n_attempts: int = 0
+    """Most attempts at a chain of thought for each question of the exemplar pool; 0: none is asked for."""
+    embeds: bool = False
+    """Whether hidden states of the pool and of all questions are asked for."""
+    exemplars: bool = False
+    """Whether exemplars follow from either or from a search; others stand in for them until then."""
+
+
 class Strategy(Protocol):
     """A way of getting an answer. Frozen; its options are its fields."""
 
@@ -158,6 +170,11 @@ class Strategy(Protocol):
     @property
     def trial(self) -> Trial | None:
         """How it chooses among prompts; None: there is one prompt."""
+        ...
+
+    @property
+    def beforehand(self) -> Beforehand:
+        """What `prepare` asks and decides beside the trial of prompts."""
         ...
 
     def prepare(self, context: Context) -> Asking[Prepared]:

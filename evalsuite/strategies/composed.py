@@ -8,7 +8,7 @@ from typing import Any
 from evalsuite.formats import Format
 from evalsuite.strategies.ask import ask, failed_answer
 from evalsuite.strategies.ask_foreign import ask_foreign
-from evalsuite.strategies.base import Context, Prepared, Trial
+from evalsuite.strategies.base import Beforehand, Context, Prepared, Trial
 from evalsuite.strategies.chains import Reasoning, chained
 from evalsuite.strategies.ensembles import Ensemble, ask_members, check_fit
 from evalsuite.strategies.exemplars import (
@@ -55,6 +55,18 @@ class Composed:
     def trial(self) -> Trial | None:
         """There is one prompt."""
         return None
+
+    @property
+    def beforehand(self) -> Beforehand:
+        """Chains of thought and neighbours."""
+        if self.choosing is None:
+            return Beforehand()
+        searched = self.choosing.by == "knn"
+        return Beforehand(
+            n_attempts=0 if self.reasoning is None else self.reasoning.attempts,
+            embeds=searched and self.choosing.embedder == "self",
+            exemplars=searched or self.reasoning is not None,
+        )
 
     def form_for(self, card: TaskCard) -> Format:
         """The format for such a task.

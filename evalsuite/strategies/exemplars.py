@@ -19,7 +19,7 @@ from evalsuite.embedders.neighbours import Wanted, embedding_text
 from evalsuite.embedders.similarity import nearest_dense
 from evalsuite.seeds import derive_seed
 from evalsuite.strategies.base import Context
-from evalsuite.types import Asking, Failure, Request, Sample
+from evalsuite.types import Asking, Failure, Outcome, Request, Response, Sample
 
 N_SPARE = 8
 """Neighbours that are looked up beyond those wanted, for candidates that do not qualify."""
@@ -188,25 +188,24 @@ def _own_candidates(
 ) -> Asking[tuple[Candidates, Mapping[Question, Failure]]]:
     texts = [embedding_text(sample, choosing.shows) for sample in (*pool, *questions)]
     outcomes = yield [Request(kind="embed", prompt=context.renderer.render_whole(text)) for text in texts]
-    read = [None if isinstance(outcome, Failure) else np.frombuffer(outcome.vector, dtype="<f4") for outcome in outcomes]
-    width = next((len(vector) for vector in read if vector is not None), 1)
-    failed = {
-        question_of(question): outcome
-        for question, outcome in zip(questions, outcomes[len(pool) :], strict=True)
-        if isinstance(outcome, Failure)
-    }
-    # A pool sample that the model cannot read is nobody's neighbour.
-    able = [position for position in range(len(pool)) if read[position] is not None]
-    vectors = np.zeros((len(texts), width), dtype=np.float32)
-    for number, vector in enumerate(read):
-        if vector is not None:
-            vectors[number] = vector
+    of_pool, of_questions = outcomes[: len(pool)], outcomes[len(pool) :]
+    # A pool sample that the model cannot read is nobody's neighbour. One that a further run may read could be anybody's.
+    awaited = next((o for o in of_pool if isinstance(o, Failure) and o.transient and o.reason != "too_long"), None)
+    by_question = {question_of(question): awaited or outcome for question, outcome in zip(questions, of_questions, strict=True)}
+    failed = {question: outcome for question, outcome in by_question.items() if isinstance(outcome, Failure)}
+    able = [position for position, outcome in enumerate(of_pool) if isinstance(outcome, Response)]
 
     def table(n_nearest: int) -> npt.NDArray[np.int32]:
-        found = nearest_dense(vectors[able], vectors[len(pool) :], min(n_nearest, len(able)))
+        found = nearest_dense(_states(of_pool), _states(of_questions), n_nearest)
         return np.asarray(able, dtype=np.int32)[found]
 
-    return _from_table(table, len(able), questions), failed
+    read = [question for question, outcome in zip(questions, of_questions, strict=True) if isinstance(outcome, Response)]
+    return _from_table(table, len(able), read), failed
+
+
+def _states(outcomes: Sequence[Outcome]) -> npt.NDArray[np.float32]:
+    """Hidden states of those that were read, a row each; there is one at least."""
+    return np.stack([np.frombuffer(outcome.vector, dtype="<f4") for outcome in outcomes if isinstance(outcome, Response)])
 
 
 def _from_table(table: Callable[[int], npt.NDArray[np.int32]], n_pool: int, questions: Sequence[Sample]) -> Candidates:
@@ -217,14 +216,13 @@ def _from_table(table: Callable[[int], npt.NDArray[np.int32]], n_pool: int, ques
     def candidates(sample: Sample, n: int) -> Iterator[int]:
         wanted = min(n + N_SPARE, n_pool)
         start = 0
-        while True:
+        while start < n_pool:
             if not held or held[-1].shape[1] < wanted:
                 held[:] = [table(wanted)]
-            row = held[-1][rows[question_of(sample)]].tolist()
-            yield from row[start:]
+            row = held[-1][rows[question_of(sample)]]
+            # One at a time: thousands of questions wait in the middle of their rows, which may be as long as the pool.
+            yield from map(int, row[start:])
             start = len(row)
-            if start >= n_pool:
-                return
             wanted = min(4 * start, n_pool)
 
     return candidates

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pydantic import BaseModel, ConfigDict
 
 from evalsuite.formats import Format
 from evalsuite.strategies.ask_foreign import ask_foreign
-from evalsuite.strategies.base import Context, Prepared, StrategySpec, Trial
+from evalsuite.strategies.base import Beforehand, Context, Prepared, StrategySpec, Trial
 from evalsuite.tasks import TaskCard
 from evalsuite.types import Answer, Asking, Kind, Sample
 
@@ -29,6 +29,8 @@ class Native:
     """Nothing is prepared, so nobody does it for others."""
     trial: Trial | None = None
     """There is one prompt, the task's own."""
+    beforehand: Beforehand = field(default_factory=Beforehand)
+    """Nothing is prepared."""
 
     def form_for(self, card: TaskCard) -> Format:
         """Always the task's own.

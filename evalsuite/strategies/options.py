@@ -16,7 +16,7 @@ from evalsuite.types import Kind
 class FormatOptions(BaseModel):
     """How samples are asked."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
     format: Literal["auto", "letters", "cloze", "generate"] = "auto"
     """`auto`: the card's, else letters for choices and labels and generate for free text, quantities and several right choices."""
     normalisation: Normalisation | None = None

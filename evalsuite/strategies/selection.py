@@ -21,7 +21,7 @@ from evalsuite.formats import Format, Wording
 from evalsuite.metrics import Metric
 from evalsuite.prompt_templates import Template, candidate_templates
 from evalsuite.strategies.ask import failed_answer
-from evalsuite.strategies.base import Context, Prepared, Trial
+from evalsuite.strategies.base import Beforehand, Context, Prepared, Trial
 from evalsuite.strategies.composed import Composed
 from evalsuite.strategies.exemplars import Chosen
 from evalsuite.strategies.options import FormatOptions
@@ -96,6 +96,11 @@ class Selecting:
     def trial(self) -> Trial:
         """What is tried, and on what."""
         return Trial(n_candidates=len(self.candidates), split=self.split, limit=self.limit)
+
+    @property
+    def beforehand(self) -> Beforehand:
+        """That of its candidates, which differ in templates and seeds alone; which of them answers is not known either."""
+        return replace(self.candidates[0].strategy.beforehand, exemplars=True)
 
     def form_for(self, card: TaskCard) -> Format:
         """The format for such a task.

@@ -356,7 +356,7 @@ def test_every_composed_strategy_can_choose(project: Project, name: str, n_per_s
         ("{name: few_shot, selection: per_model, exemplar_seeds: [1, 1]}", "strategies.0", "each once"),
         ("{name: zero_shot, selection: per_model, validation: test}", "strategies.zero_shot.validation", "that is the evaluated split"),
         ("{name: zero_shot, selection: per_model, validation: dev}", "strategies.zero_shot.validation", "validation, train"),
-        ("{name: zero_shot, selection: per_model, prompt_from: adaptd}", "strategies.zero_shot", "adapted"),
+        ("{name: zero_shot, selection: per_model, prompt_from: adaptd}", "strategies.zero_shot.prompt_from", "adapted"),
         ("{name: cot, shots: 2, selection: per_model, cot_from: adapted}", "strategies.cot", "one model writes the reasoning"),
         ("{name: cot, shots: 2, selection: per_model, prompt_from: adapted}", "strategies.cot", "one model writes the reasoning"),
     ],

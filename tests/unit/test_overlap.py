@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evalsuite.overlap import leaks, near_identical, without_repeats, words_of
+from evalsuite.overlap import near_identical, without_repeats, words_of
 from evalsuite.plan import Selection
 from evalsuite.preview import check_study
 from evalsuite.resolve import resolve
@@ -89,10 +89,19 @@ def test_the_order_of_neither_side_matters() -> None:
     assert found(pool[::-1], evaluated) == ["4", "3", "2", "1", "0"]
 
 
+def alike(left: str, right: str) -> bool:
+    """The rule in plain words: the same words, or, from 30 words on, Jaccard of word 3-shingles of at least 0.8."""
+    words = [words_of(left), words_of(right)]
+    if words[0] == words[1]:
+        return True
+    shingles = [{tuple(own[at : at + 3]) for at in range(len(own) - 2)} for own in words]
+    return min(map(len, words)) >= 30 and len(shingles[0] & shingles[1]) / len(shingles[0] | shingles[1]) >= 0.8
+
+
 @settings(max_examples=60, deadline=None)
 @given(seed=st.integers(0, 10_000), n_words=st.integers(1, 4))
 def test_equals_all_pairs(seed: int, n_words: int) -> None:
-    """Texts of 25 to 60 words of a tiny vocabulary and copies with a few changes, against `leaks` of every pair."""
+    """Texts of 25 to 60 words of a tiny vocabulary and copies with a few changes, against every pair alone."""
     rng = np.random.default_rng(seed)
     texts: list[str] = []
     for _ in range(12):
@@ -105,17 +114,8 @@ def test_equals_all_pairs(seed: int, n_words: int) -> None:
         texts.append(" ".join(words))
     pool = [sample(f"p{number}", text) for number, text in enumerate(texts[:6])]
     evaluated = [sample(f"e{number}", text) for number, text in enumerate(texts[6:])]
-    pairs = {position for position, own in enumerate(pool) for other in evaluated if leaks(other, own)}
+    pairs = {position for position, own in enumerate(pool) for other in evaluated if alike(own.question, other.question)}
     assert near_identical(pool, evaluated) == pairs
-
-
-def test_leaks() -> None:
-    asked = sample("q", VIGNETTE, ("a", "b"))
-    assert leaks(asked, replace(sample("p", "Something else?"), group=asked.group))
-    assert leaks(asked, sample("p", VIGNETTE.lower().replace("?", "")))
-    assert leaks(asked, sample("p", VIGNETTE.replace("88", "92"), ("c", "d")))
-    assert not leaks(asked, sample("p", VIGNETTE.replace("fatigue, dark urine and itching", "cough, fever and a sore throat")))
-    assert not leaks(sample("s", "Why?", ("a", "b")), sample("p", "Why?", ("c", "d")))
 
 
 # ------------------------------------------------------------------------------------------------------------- planted leak

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from evalsuite.config import Exclusion
 from evalsuite.metrics.accuracy import ACCURACY
 from evalsuite.report import build, write_report
-from evalsuite.report.explorer_packing import LEFT_OUT, NOTHING, Packed, by_importance, first_rows, pack
+from evalsuite.report.explorer_packing import LEFT_OUT, NOTHING, Packed, by_importance, counted_votes, first_rows, pack
 from evalsuite.report.explorer_tables import ALL_STATUSES, OUTCOMES, ExplorerData
 from evalsuite.report.html import MAX_BYTES, policy_for
 from evalsuite.stats.tables import pair_units, split_conditions
@@ -304,6 +304,39 @@ def test_without_answers_there_is_no_explorer_and_no_script_is_allowed(tmp_path:
     assert "explorer" not in html
     assert "script-src" not in html
     assert "default-src &#39;none&#39;" in html
+
+
+@pytest.mark.parametrize(
+    ("votes", "changes", "counted"),
+    [
+        ("1,0,3,1,1", {}, [5, 0, 1, 3, 0, 1]),
+        ("1,-,3,1,-", {}, [5, 2, 0, 2, 0, 1]),
+        # Votes name original choices; what is shown first here was the third.
+        ("1,0,2,1,1", {"order": (2, 0, 3, 1)}, [5, 0, 1, 1, 0, 3]),
+        # Of several right choices each is voted for.
+        ("0+2,2,-", {}, [3, 1, 1, 0, 2, 0]),
+        ("=,x,=,-", {"choices": (), "targets": (), "references": ("fever",)}, [4, 1, 2]),
+        ("0,1", {"order": (0, -1, -1, 1)}, [2, 0]),
+    ],
+)
+def test_votes_are_counted_for_the_choices_as_shown(votes: str, changes: dict[str, object], counted: list[int]) -> None:
+    assert counted_votes(votes, sample(0, **changes)) == counted
+
+
+def test_votes_of_an_ensemble_are_in_and_change_nothing_for_others() -> None:
+    first, second = sample(0), sample(1)
+    answers = [answer(of, model) for of in (first, second) for model in (A, B)]
+    without = pack(explorer([first, second], answers), 1_000_000)
+    voted = [row | {"votes": "0,0,1,-,0", "n_calls": 5} if row["sample_id"] == first.id else row | {"votes": None} for row in answers]
+    entries = pages_of(pack(explorer([first, second], voted), 1_000_000))[0]["answers"]
+    assert [entry[7:] for entry in entries] == [[[5, 1, 3, 1, 0, 0]], [[5, 1, 3, 1, 0, 0]], [], []]
+    assert pack(explorer([first, second], [row | {"votes": None} for row in answers]), 1_000_000) == without
+
+
+def test_votes_on_restricted_tasks_are_not_in() -> None:
+    one = sample(0)
+    answers = [answer(one, model, votes="0,0,1") for model in (A, B)]
+    assert not explorer([one], answers, restricted=("exam",)).answers["votes"].notna().any()
 
 
 def test_the_script_never_makes_markup_of_text() -> None:

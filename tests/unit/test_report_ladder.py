@@ -127,7 +127,7 @@ def test_small_multiples_have_a_panel_per_task_and_figures_are_the_same_every_ti
         assert draw(plot) == draw(plot)
     svg = draw(plots["ladder"]).svg.decode()
     assert "random5_cot</text>" in svg
-    assert "interval without 0" in svg
+    assert "interval excludes 0" in svg
 
 
 def test_tables_hold_every_row_and_the_rest_is_folded(found: Findings) -> None:

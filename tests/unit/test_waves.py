@@ -73,3 +73,16 @@ def test_the_order_of_finishing_depends_on_the_programs_alone() -> None:
     two = [item.name for item in drive(((n, program(n, 1 + n % 3)) for n in range(20)), Echo(), n_alive=7)]
     assert one == two
     assert sorted(one) == list(range(20))
+
+
+def test_programs_that_ask_much_at_once_fill_a_wave_sooner() -> None:
+    """What bounds memory are requests: an ensemble holds as many prompts as it has members."""
+    echo = Echo()
+
+    def members(number: int) -> Asking[int]:
+        yield [request(number * 100 + part) for part in range(5)]
+        return number
+
+    done = [item.name for item in drive(((n, members(n)) for n in range(6)), echo, n_alive=10)]
+    assert done == list(range(6))
+    assert [len(wave) for wave in echo.waves] == [10, 10, 10]

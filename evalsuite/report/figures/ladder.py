@@ -91,7 +91,7 @@ def _entries(plot: LadderPlot) -> list[Line2D]:
     names = legend_names([mark.model for mark in marks])
     entries = [Line2D([], [], label=names[mark.model], **_style(mark, filled=True)) for mark in marks]
     drawn = {mark.clear for rung in plot.rungs for mark in rung.marks if mark.difference is not None}
-    for clear, label in ((True, "interval without 0"), (False, "interval with 0")):
+    for clear, label in ((True, "interval excludes 0"), (False, "interval includes 0")):
         if clear in drawn:
             face = MUTED if clear else PAPER
             style: dict[str, Any] = {"marker": "o", "markersize": 4.8, "markerfacecolor": face, "markeredgecolor": MUTED}
