@@ -21,8 +21,9 @@ setup:
 demo: setup
 	@$(BIN)/evalsuite run studies/demo.yaml --out reports/demo
 
-test: check
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+# Types take a while on one core: they are checked while the first tests run.
+test: lint layers
+	@$(BIN)/mypy & types=$$!; $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup; tests=$$?; wait $$types && exit $$tests
 
 check: lint types layers
 

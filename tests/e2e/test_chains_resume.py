@@ -23,7 +23,7 @@ from evalsuite.runner import ModelRun
 from evalsuite.study import run_study
 from tests.planted import Project, make_project
 
-N_QUESTIONS, N_POOL, N_KILLS = 20, 40, 6
+N_QUESTIONS, N_POOL, N_KILLS = 20, 40, 4
 STRATEGIES = {
     "cot": "{id: cot, name: cot, shots: 2, exemplars: random}",
     "fixed": "{id: fixed, name: cot, shots: 2, exemplars: fixed}",

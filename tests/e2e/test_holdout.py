@@ -29,7 +29,7 @@ from evalsuite.unsealing import check_seal, holdout_of, journal_run, open_seal
 from tests.planted import Project, make_project
 
 OPEN = Selection(unseal=True)
-N_KILLS = 4
+N_KILLS = 2
 RUN = """
 import sys
 from evalsuite.plan import Selection

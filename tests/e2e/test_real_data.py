@@ -11,12 +11,12 @@ study: real
 question: Can real clinical questions be asked?
 models: [pocket-generalist, pocket-clinical]
 tasks:
-  - {{name: medqa, split: dev, limit: 120}}
-  - {{name: medqa_5opt, split: dev, limit: 60}}
-  - {{name: pubmedqa, split: test, limit: 60}}
+  - {{name: medqa, split: dev, limit: 60}}
+  - {{name: medqa_5opt, split: dev, limit: 30}}
+  - {{name: pubmedqa, split: test, limit: 30}}
   - {{name: headqa_es, split: test, limit: 120}}
-  - {{name: headqa_en, split: test, limit: 60}}
-  - {{name: rqe, split: test, limit: 60}}
+  - {{name: headqa_en, split: test, limit: 30}}
+  - {{name: rqe, split: test, limit: 30}}
   - {{name: medmcqa, split: dev, limit: 12}}
   - {{name: mmlu_clinical_knowledge, limit: 12}}
   - {{name: mmlu_college_medicine, limit: 12}}

@@ -16,6 +16,8 @@ from evalsuite.study import run_study
 from evalsuite.tasks import find_tasks
 from evalsuite.types import Sample
 
+pytestmark = pytest.mark.xdist_group("real_strategies")  # one run for all
+
 SHOTS, MEMBERS = 2, 3
 STUDY = """
 study: real_strategies

@@ -75,8 +75,8 @@ def test_a_study_decides_strategy_shots_and_system_prompt(tmp_path: Path) -> Non
     text = "\n".join(lines)
     assert (text.count("Question:"), text.count("<|user|>")) == (4, 1)  # shots_as: text
     assert "strategy zero_shot" in "\n".join(task_card_lines(TASK, Showing(model=MODEL, study=study, strategy="zero_shot", tokens=False)))
-    with pytest.raises(UserError, match="--strategy = medprompt"):
-        task_card_lines(TASK, Showing(model=MODEL, study=study, strategy="medprompt"))
+    with pytest.raises(UserError, match="--strategy = medpromt"):
+        task_card_lines(TASK, Showing(model=MODEL, study=study, strategy="medpromt"))
     with pytest.raises(UserError, match="shots = 3"):
         task_card_lines(TASK, Showing(model=MODEL, shots=3))
 
