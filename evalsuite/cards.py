@@ -140,7 +140,13 @@ def validation_split(card: TaskCard, split: str, named: str | None) -> str | Non
     return found[0] if found else None
 
 
-def pool_split(card: TaskCard, split: str) -> str | None:
-    """The split that exemplars come from when `split` is evaluated; None: there is none."""
-    chosen = card.exemplar_splits.get(split, card.exemplar_split)
+def pool_split(card: TaskCard, split: str, named: str | None = None) -> str | None:
+    """The split that exemplars come from when `split` is evaluated; None: there is none, or it is the evaluated one.
+
+    Args:
+        card: the task's card.
+        split: the evaluated split.
+        named: the split that the study names; None: the card's.
+    """
+    chosen = card.exemplar_splits.get(split, card.exemplar_split) if named is None else named
     return None if chosen == split else chosen

@@ -79,7 +79,7 @@ def wanted_by(file: str | Path, models: Sequence[str] | None = None, tasks: Sequ
         card = known[entry.name].card
         split = entry.split or card.split
         tried = [validation_split(card, split, own.options.get("validation")) for own in study.strategies if own.options.get("selection")]
-        for needed in (split, entry.exemplar_split or pool_split(card, split), *tried):
+        for needed in (split, pool_split(card, split, entry.exemplar_split), *tried):
             if needed is not None:
                 splits[entry.name, needed] = (known[entry.name], needed)
     lending = [str(entry.options[key]) for entry in study.strategies for key in ("cot_from", "prompt_from") if key in entry.options]

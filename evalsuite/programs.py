@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 from evalsuite.cards import metrics_of
@@ -130,7 +131,9 @@ def prepare_all(
     """
     programs = []
     for task in plan.tasks:
-        context = replace(context_for(plan, model, task, renderer), nearest=nearest)
+        context = context_for(plan, model, task, renderer)
+        # All strategies look the same questions up.
+        context = replace(context, nearest=nearest, questions=cache(context.questions))
         for label, strategy in plan.strategies.items():
             if strategy.lender == (model.name if lends else None):
                 name = Preparation(model=model.name, task=task, strategy=label)

@@ -275,7 +275,7 @@ def _plan_task(
     chosen_samples = sharded(limited(part, min(limits, default=None), study.seed), chosen.shard)
     pool: tuple[Sample, ...] = ()
     n_pool_duplicates = 0
-    exemplar_split = (entry.exemplar_split or pool_split(card, split)) if with_pool else None
+    exemplar_split = pool_split(card, split, entry.exemplar_split) if with_pool else None
     if exemplar_split is not None:
         exemplars = load_split(task, exemplar_split, study.data)
         # Of the whole split, not of the limited one: exemplars must not change with --limit.

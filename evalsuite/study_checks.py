@@ -185,7 +185,7 @@ def check_fit(
                 continue
             # Who chooses a prompt is asked as it will be; who lends reasoning only writes.
             lettered.update((*own, *((strategy.lender,) if strategy.trial and strategy.lender else ())) if letters else ())
-            if wants_pool(strategy, card) and (entry.exemplar_split or pool_split(card, entry.split or card.split)) is None:
+            if wants_pool(strategy, card) and pool_split(card, entry.split or card.split, entry.exemplar_split) is None:
                 faults.add(f"strategies.{label}", "", f"needs exemplars, and task {entry.name} has no exemplar split")
     for name in names:
         fault = check_letters(registry[name].chat, name) if name in lettered else None
@@ -217,8 +217,11 @@ def check_trials(faults: Faults, study: Study, chosen: Selection, built: Mapping
 def check_validation(faults: Faults, built: Mapping[str, Strategy], planned: Mapping[str, PlannedTask]) -> None:
     """There is something to choose prompts on, and exemplars for each of its questions, which is never its own exemplar."""
     for label, strategy in built.items():
-        for name, task in planned.items() if strategy.trial is not None else ():
-            split = validation_split(task.task.card, task.split, strategy.trial.split) if strategy.trial else None
+        trial = strategy.trial
+        if trial is None:
+            continue
+        for name, task in planned.items():
+            split = validation_split(task.task.card, task.split, trial.split)
             if split is None or split not in task.validation:
                 continue
             key, groups = f"strategies.{label}.validation", {sample.group for sample in task.pool}

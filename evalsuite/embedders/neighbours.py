@@ -106,7 +106,7 @@ class Lookup:
         if embedder == "bm25":
             return lexical.bm25(pool_texts, self._tell)
         if embedder.startswith(SENTENCES):
-            return searched(_folder(embedder, self._base), pool_texts, self._cache_folder, self._tell)
+            return searched(embedder_folder(embedder, self._base), pool_texts, self._cache_folder, self._tell)
         raise ValueError(f"nothing is looked up by {embedder}")
 
 
@@ -129,10 +129,11 @@ def check_embedder(name: str, base: Path) -> str | None:
         return nearest(name, NAMES)
     if not name.removeprefix(SENTENCES).strip():
         return f"{SENTENCES} and the path of a local folder, absolute or from the study file's folder"
-    return folder_fault(_folder(name, base))
+    return folder_fault(embedder_folder(name, base))
 
 
-def _folder(embedder: str, base: Path) -> Path:
+def embedder_folder(embedder: str, base: Path) -> Path:
+    """Folder of a sentence model that a study names; a relative path begins at `base`."""
     return base / Path(embedder.removeprefix(SENTENCES)).expanduser()
 
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -180,16 +179,16 @@ def loaded(model: SentenceModel) -> Callable[[Sequence[str], Callable[[int], Non
         UserError: transformers cannot use the files, or they do not fill the model.
     """
     import torch
-    from huggingface_hub.errors import StrictDataclassError
-    from safetensors import SafetensorError
     from transformers import AutoModel, AutoTokenizer
 
+    from evalsuite.models.transformers_quiet import LOAD_ERRORS, quiet
+
     try:
-        with _quiet():
+        with quiet():
             local = {"local_files_only": True, "trust_remote_code": False}
             tokenizer: Any = AutoTokenizer.from_pretrained(str(model.transformer), **local)
             network, info = AutoModel.from_pretrained(str(model.transformer), dtype=torch.float32, output_loading_info=True, **local)
-    except (OSError, ValueError, TypeError, KeyError, RuntimeError, ImportError, SafetensorError, StrictDataclassError) as error:
+    except LOAD_ERRORS as error:
         first = next(iter(str(error).splitlines()), "")
         raise _fault(model.folder, "", type(error).__name__, f"a model that transformers can load: {first[:200]}") from error
     absent = sorted(name for name in info["missing_keys"] if "pooler" not in name)
@@ -286,20 +285,3 @@ def _json(folder: Path, name: str, *, needed: bool = True) -> Any:
 
 def _fault(folder: Path, key: str, value: str, allowed: str) -> UserError:
     return UserError(Fault(file=str(folder), key=key, value=value, allowed=allowed))
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep transformers' bars and reports off the terminal while it loads; what matters in them is raised by us."""
-    import transformers
-
-    logging: Any = transformers.utils.logging
-    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if bars:
-            logging.enable_progress_bar()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from evalsuite.embedders.neighbours import SENTENCES
+from evalsuite.embedders.neighbours import embedder_folder
 from evalsuite.embedders.sentences import loaded, read_folder
 from evalsuite.embedders.similarity import SingleArray
 
@@ -27,7 +27,7 @@ def written_vectors(base: Path) -> Callable[[str, Sequence[str]], SingleArray]:
     """
 
     def vectors(embedder: str, texts: Sequence[str]) -> SingleArray:
-        embed = _loaded(base / Path(embedder.removeprefix(SENTENCES)).expanduser())
+        embed = _loaded(embedder_folder(embedder, base))
         return np.concatenate([embed([text], _untold) for text in texts])
 
     return vectors

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
 from _pickle import UnpicklingError  # nothing is unpickled: the class of torch's refusal to do so
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 import transformers
-from huggingface_hub.errors import StrictDataclassError
-from safetensors import SafetensorError
 
 from evalsuite.engines._transformers_light import find_weights
 from evalsuite.engines.base import EngineSettings
 from evalsuite.errors import Fault, UserError
+from evalsuite.models.transformers_quiet import LOAD_ERRORS, quiet
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
-
-LOAD_ERRORS = (OSError, ValueError, TypeError, KeyError, RuntimeError, ImportError, SafetensorError, StrictDataclassError)
-"""What transformers raises for files that it cannot use."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,7 +55,7 @@ def load_checkpoint(path: str, settings: EngineSettings) -> Checkpoint:
     weights = find_weights(folder)
     device = _device(settings)
     dtype = _dtype(settings, device)
-    with _quiet():
+    with quiet():
         config = _read(folder, "config.json", lambda: _config(folder, settings))
         n_context_tokens = _context(folder, config, settings)
         quantisation = _quantisation(folder, config, settings)
@@ -95,7 +89,7 @@ def check_checkpoint(folder: Path, settings: EngineSettings) -> bool:
         UserError: as `load_checkpoint`.
     """
     weights = find_weights(folder)
-    with _quiet():
+    with quiet():
         config = _read(folder, "config.json", lambda: _config(folder, settings))
         _context(folder, config, settings)
         compared = _quantisation(folder, config, settings) is None
@@ -215,18 +209,3 @@ def _n_short_rope_tokens(config: Any) -> int | None:
     if not isinstance(rope, dict) or rope.get("rope_type") != "longrope":
         return None
     return int(rope["original_max_position_embeddings"])
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep bars and reports off the terminal while loading; what matters in them is raised by us in one line."""
-    logging: Any = transformers.utils.logging
-    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if bars:
-            logging.enable_progress_bar()

@@ -131,7 +131,7 @@ def _context(task: Task, study: Study, entry: ModelEntry, renderer: Any) -> Cont
     card = task.card
 
     def pool() -> Sequence[Sample]:
-        split = pool_split(card, card.split)
+        split = pool_split(card, card.split, next((entry.exemplar_split for entry in study.tasks if entry.name == card.name), None))
         if split is None:
             raise UserError(Fault(file=f"task {card.name}", key="exemplar_split", value="", allowed="the task has no exemplars"))
         evaluated = load_split(task, card.split, study.data).samples

@@ -21,9 +21,10 @@ from evalsuite.seeds import derive_seed
 from evalsuite.stats.arrays import cluster_t_interval, partition, t_tail
 from evalsuite.stats.design import MIN_GROUPS, AnalysisDesign
 from evalsuite.stats.differences import group_means, sample_differences
+from evalsuite.stats.paired import condition_under, units_in
 from evalsuite.stats.randomisation import sign_flip_p
 from evalsuite.stats.set_metrics import evaluate_tables, group_tables, jackknife_interval
-from evalsuite.stats.tables import Cells, Condition, PairedUnits, excluded_samples, pair_units
+from evalsuite.stats.tables import Cells, Condition, PairedUnits
 from evalsuite.types import Tell, untold
 
 Kind = Literal["strategy", "perturbation", "language", "size"]
@@ -74,10 +75,7 @@ def contrast_frame(
 
     @cache
     def units_of(side: Side) -> PairedUnits:
-        models_of = cells.get(side.condition, {})
-        metric = design.metrics[side.condition.metric]
-        excluded = excluded_samples(design.exclude, side.condition.task)
-        return pair_units(models_of.get(side.a), models_of.get(side.b), metric, design.missing, excluded)
+        return units_in(cells, design, side.condition, (side.a, side.b))
 
     rows = []
     for planned in wanted:
@@ -175,9 +173,7 @@ def size_name(parameters_b: float) -> str:
 
 def primary_condition(design: AnalysisDesign, task: str) -> Condition:
     """The primary cell of a task."""
-    return Condition(
-        task=task, metric=design.primary_metric[task], strategy=design.primary_strategy, perturbation=design.primary_perturbation
-    )
+    return condition_under(design, task, design.primary_strategy)
 
 
 def groups_of(models: Mapping[str, pd.DataFrame]) -> frozenset[str]:

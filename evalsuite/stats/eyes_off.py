@@ -14,15 +14,13 @@ from evalsuite.metrics.base import Metric
 from evalsuite.stats.arrays import Interval, cluster_t_interval, partition
 from evalsuite.stats.design import AnalysisDesign
 from evalsuite.stats.differences import sample_differences
-from evalsuite.stats.pooling import is_share, pooled_samples, sample_weights, task_counts, weighted_interval
+from evalsuite.stats.paired import units_under
+from evalsuite.stats.pooling import is_share, pooled_samples, weighed, weighted_interval
 from evalsuite.stats.set_metrics import set_metric_comparison, set_metric_interval
 from evalsuite.stats.tables import (
     Cells,
-    Condition,
     PairedUnits,
     class_counts,
-    excluded_samples,
-    pair_units,
     sample_means,
     split_conditions,
 )
@@ -134,8 +132,7 @@ def _rows(
     entered: dict[str, dict[Side, PairedUnits]] = {}
     for task, name in design.primary_metric.items():
         metric = design.metrics[name]
-        condition = Condition(task=task, metric=name, strategy=strategy, perturbation=design.primary_perturbation)
-        units = {side: _units(cells, condition, design, pair) for side, cells in parts.items()}
+        units = {side: units_under(cells, design, task, pair, strategy) for side, cells in parts.items()}
         made = {side: _of_task(own, metric, design, n_classes.get(task, 0), alone=alone) for side, own in units.items()}
         sizes: dict[Side, float] = {side: own.n_samples for side, own in units.items()}
         row = {"task": task, "metric": name, **_counts(units), "status_note": _note({task: units})}
@@ -165,11 +162,6 @@ class _Pooled:
     n_questions: float
 
 
-def _units(cells: Cells, condition: Condition, design: AnalysisDesign, pair: tuple[str, str]) -> PairedUnits:
-    models, excluded = cells.get(condition, {}), excluded_samples(design.exclude, condition.task)
-    return pair_units(models.get(pair[0]), models.get(pair[1]), design.metrics[condition.metric], design.missing, excluded)
-
-
 def _of_task(units: PairedUnits, metric: Metric, design: AnalysisDesign, n_classes: int, *, alone: bool) -> Interval | None:
     """Mean of a model, or difference of a pair; None where faults forbid it or nothing is left."""
     level = 1 - design.alpha
@@ -194,9 +186,7 @@ def _of_tasks(entered: Mapping[str, PairedUnits], design: AnalysisDesign, *, alo
     if not usable:
         return _Pooled(interval=None, n_groups=0, n_questions=0.0)
     pooled = pooled_samples(usable, {task: design.metrics[design.primary_metric[task]] for task in usable})
-    index = partition(pooled.groups).index
-    counts = task_counts(pooled.tasks, index)
-    weights = sample_weights(counts, pooled.tasks, index, design.pooling)
+    index, counts, weights = weighed(pooled, design.pooling)
     interval = weighted_interval(pooled.a if alone else pooled.differences, weights, index, 1 - design.alpha)
     questions = float(counts.max(axis=1).sum())
     return _Pooled(interval=interval, n_groups=len(counts), n_questions=questions)

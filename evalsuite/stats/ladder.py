@@ -22,9 +22,8 @@ from evalsuite.stats.pooling import (
     COUNTED,
     left_out_of,
     pooled_samples,
-    sample_weights,
     scopes_of,
-    task_counts,
+    weighed,
     weighted_interval,
     with_reasons,
 )
@@ -161,9 +160,7 @@ def _pooled_difference(looked: _Looked, step: Step, tasks: tuple[str, ...]) -> d
     if notes:
         return {"status_note": f"without {with_reasons(notes)} it is not the mean over the pooled tasks"}
     pooled = pooled_samples(entered, {task: design.metrics[design.primary_metric[task]] for task in tasks})
-    index = partition(pooled.groups).index
-    counts = task_counts(pooled.tasks, index)
-    weights = sample_weights(counts, pooled.tasks, index, design.pooling)
+    index, counts, weights = weighed(pooled, design.pooling)
     interval = weighted_interval(pooled.differences, weights, index, 1 - design.alpha)
     # One task: the signs of its own row, so that both say the same.
     seed = _seed(looked, step, tasks[0] if len(tasks) == 1 else f"{ALL} tasks")

@@ -14,23 +14,22 @@ import numpy as np
 import pandas as pd
 
 from evalsuite.seeds import derive_seed
-from evalsuite.stats.arrays import partition
 from evalsuite.stats.contrasts import PlannedContrast, Side, contrast_row, shared_units
 from evalsuite.stats.design import MIN_GROUPS, AnalysisDesign
 from evalsuite.stats.ladder import ALL
+from evalsuite.stats.paired import condition_under, units_in, units_under
 from evalsuite.stats.pooling import (
     left_out_of,
     pooled_frame,
     pooled_samples,
     primary_units,
-    sample_weights,
     scopes_of,
-    task_counts,
+    weighed,
     weighted_interval,
     with_reasons,
 )
 from evalsuite.stats.randomisation import sign_flip_p
-from evalsuite.stats.tables import Cells, Condition, PairedUnits, excluded_samples, pair_units
+from evalsuite.stats.tables import Cells, PairedUnits
 
 Pair = tuple[str, str]
 
@@ -101,15 +100,6 @@ def _comparisons_under(comparisons: pd.DataFrame, design: AnalysisDesign, strate
     return {(row["model_a"], row["model_b"], row["task"]): row for row in own.to_dict("records")}  # type: ignore[misc]
 
 
-def _condition(design: AnalysisDesign, task: str, strategy: str) -> Condition:
-    return Condition(task=task, metric=design.primary_metric[task], strategy=strategy, perturbation=design.primary_perturbation)
-
-
-def _units(cells: Cells, design: AnalysisDesign, pair: Pair, where: Condition) -> PairedUnits:
-    models, excluded = cells.get(where, {}), excluded_samples(design.exclude, where.task)
-    return pair_units(models.get(pair[0]), models.get(pair[1]), design.metrics[where.metric], design.missing, excluded)
-
-
 def _task_contrast(
     cells: Cells, design: AnalysisDesign, pair: Pair, task: str, strategy: str, n_classes: Mapping[str, int]
 ) -> dict[str, Any]:
@@ -118,7 +108,7 @@ def _task_contrast(
 
     @cache
     def units_of(side: Side) -> PairedUnits:
-        return _units(cells, design, pair, side.condition)
+        return units_in(cells, design, side.condition, pair)
 
     row = contrast_row(planned, units_of, design, n_classes)
     return {
@@ -132,7 +122,9 @@ def _task_contrast(
 
 
 def _planned(design: AnalysisDesign, pair: Pair, task: str, strategy: str) -> PlannedContrast:
-    sides = [Side(condition=_condition(design, task, label), a=pair[0], b=pair[1], label=label) for label in (strategy, design.ladder[0])]
+    sides = [
+        Side(condition=condition_under(design, task, label), a=pair[0], b=pair[1], label=label) for label in (strategy, design.ladder[0])
+    ]
     return PlannedContrast(kind="strategy", first=sides[0], second=sides[1])
 
 
@@ -157,9 +149,7 @@ def pooled_contrast(cells: Cells, design: AnalysisDesign, pair: Pair, strategy: 
     """
     scope = next(iter(scopes_of(design, {}, {})))
     first = design.ladder[0]
-    units = {
-        label: {task: _units(cells, design, pair, _condition(design, task, label)) for task in scope.tasks} for label in (strategy, first)
-    }
+    units = {label: {task: units_under(cells, design, task, pair, label) for task in scope.tasks} for label in (strategy, first)}
     lost: dict[str, str] = {}
     outside: dict[str, str] = {}
     for label, own in units.items():
@@ -179,8 +169,7 @@ def pooled_contrast(cells: Cells, design: AnalysisDesign, pair: Pair, strategy: 
     # Both have the same samples by now, task by task in the order of their names.
     raw = here.differences - before.differences
     values = np.where(np.abs(raw) <= 1e-12, 0.0, raw)
-    index = partition(here.groups).index
-    weights = sample_weights(task_counts(here.tasks, index), here.tasks, index, design.pooling)
+    index, _, weights = weighed(here, design.pooling)
     interval = weighted_interval(values, weights, index, 1 - design.alpha)
     # One task: the signs of its own contrast, so that both say the same.
     seed = (

@@ -31,9 +31,10 @@ from evalsuite.stats.arrays import (
 from evalsuite.stats.bootstrap import resampled_ratios
 from evalsuite.stats.design import MIN_GROUPS, AnalysisDesign, Role
 from evalsuite.stats.differences import sample_differences
+from evalsuite.stats.paired import units_under
 from evalsuite.stats.randomisation import sign_flip_p
 from evalsuite.stats.restricted import with_discordance
-from evalsuite.stats.tables import Cells, Condition, PairedUnits, excluded_samples, pair_units, sample_means
+from evalsuite.stats.tables import Cells, PairedUnits, sample_means
 from evalsuite.stats.verdicts import adjudicate
 from evalsuite.types import Tell, untold
 
@@ -62,13 +63,10 @@ COUNTED = {"questions": "each distinct question counts the same", "tasks": "each
 
 def primary_units(cells: Cells, design: AnalysisDesign) -> dict[Pair, dict[str, PairedUnits]]:
     """Paired answers of every pair and task in the primary cell, faults and all; see `tables.pair_units`."""
-    made: dict[Pair, dict[str, PairedUnits]] = {pair: {} for pair in design.pairs}
-    for task, metric in design.primary_metric.items():
-        condition = Condition(task=task, metric=metric, strategy=design.primary_strategy, perturbation=design.primary_perturbation)
-        models, excluded = cells.get(condition, {}), excluded_samples(design.exclude, task)
-        for a, b in design.pairs:
-            made[a, b][task] = pair_units(models.get(a), models.get(b), design.metrics[metric], design.missing, excluded)
-    return made
+    return {
+        pair: {task: units_under(cells, design, task, pair, design.primary_strategy) for task in design.primary_metric}
+        for pair in design.pairs
+    }
 
 
 def primary_rows(comparisons: pd.DataFrame, design: AnalysisDesign, pair: Pair) -> pd.DataFrame:
@@ -258,6 +256,13 @@ def pooled_numbers(pooled: PooledSamples, index: IntArray, seed: int, design: An
         "boot_high": float(boot[1]),
         "method": f"{COUNTED[design.pooling]}; sign-flip over groups of all tasks, {test.method}; cluster-robust t",
     }
+
+
+def weighed(pooled: PooledSamples, rule: Weights) -> tuple[IntArray, IntArray, FloatArray]:
+    """Group number of each sample, `task_counts` of the groups, and `sample_weights`: what every mean over tasks needs."""
+    index = partition(pooled.groups).index
+    counts = task_counts(pooled.tasks, index)
+    return index, counts, sample_weights(counts, pooled.tasks, index, rule)
 
 
 def task_counts(tasks: IntArray, groups: IntArray) -> IntArray:

@@ -9,7 +9,6 @@ from typing import Any
 
 import pandas as pd
 
-from evalsuite.stats.arrays import partition
 from evalsuite.stats.contrasts import size_name
 from evalsuite.stats.design import AnalysisDesign
 from evalsuite.stats.pooling import (
@@ -18,9 +17,8 @@ from evalsuite.stats.pooling import (
     pooled_frame,
     pooled_samples,
     primary_units,
-    sample_weights,
     scopes_of,
-    task_counts,
+    weighed,
     weighted_interval,
 )
 from evalsuite.stats.tables import Cells, PairedUnits
@@ -76,9 +74,7 @@ def scaling_frame(cells: Cells, design: AnalysisDesign, models: Models) -> pd.Da
 def pooled_mean(entered: Mapping[str, PairedUnits], design: AnalysisDesign) -> dict[str, Any]:
     """Share of right answers of one model over several tasks, with its interval; `entered` has the model on both sides."""
     pooled = pooled_samples(entered, {task: design.metrics[design.primary_metric[task]] for task in entered})
-    index = partition(pooled.groups).index
-    counts = task_counts(pooled.tasks, index)
-    weights = sample_weights(counts, pooled.tasks, index, design.pooling)
+    index, counts, weights = weighed(pooled, design.pooling)
     interval = weighted_interval(pooled.a, weights, index, 1 - design.alpha)
     return {
         "mean": interval.estimate,

@@ -20,7 +20,8 @@ from evalsuite.metrics.base import Metric
 from evalsuite.stats.arrays import FloatArray, cluster_t_interval, partition
 from evalsuite.stats.design import AnalysisDesign
 from evalsuite.stats.differences import Differences, sample_differences
-from evalsuite.stats.tables import Cells, Condition, PairedUnits, excluded_samples, pair_units
+from evalsuite.stats.paired import units_under
+from evalsuite.stats.tables import Cells, PairedUnits
 
 Strategies = Mapping[str, tuple[str, Mapping[str, Any]]]
 """Strategy id to its name and its options, defaults filled in; in the study's order."""
@@ -62,15 +63,6 @@ def variance_frame(cells: Cells, design: AnalysisDesign, strategies: Strategies)
                 if base == design.primary_strategy or crossed:
                     rows.extend(named | row for row in part_rows(base, crossed, units_of, metric))
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype(dict.fromkeys(("n", "variance", "share", "se_now", "n_to_halve"), "float64"))
-
-
-def units_under(cells: Cells, design: AnalysisDesign, task: str, pair: tuple[str, str], strategy: str) -> PairedUnits:
-    """Paired answers of a pair under a strategy, at the primary perturbation."""
-    metric = design.primary_metric[task]
-    where = Condition(task=task, metric=metric, strategy=strategy, perturbation=design.primary_perturbation)
-    models = cells.get(where, {})
-    excluded = excluded_samples(design.exclude, task)
-    return pair_units(models.get(pair[0]), models.get(pair[1]), design.metrics[metric], design.missing, excluded)
 
 
 def first_of(family: Family, design: AnalysisDesign) -> str:

@@ -13,7 +13,6 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from evalsuite.strategies.base import StrategySpec
-from evalsuite.strategies.chains import Reasoning
 from evalsuite.strategies.composed import Composed
 from evalsuite.strategies.options import ReasonedOptions
 from evalsuite.strategies.selection import selecting
@@ -30,8 +29,7 @@ class Options(ReasonedOptions):
 
 def build(options: Options) -> Composed:
     """The strategy for these options."""
-    reasoning = Reasoning(source=options.cot_from, attempts=options.chain_attempts)
-    return Composed(form=options, choosing=options.choosing(), reasoning=reasoning)
+    return Composed(form=options, choosing=options.choosing(), reasoning=options.chains())
 
 
 SPEC = StrategySpec(

@@ -12,7 +12,6 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from evalsuite.strategies.base import StrategySpec
-from evalsuite.strategies.chains import Reasoning
 from evalsuite.strategies.composed import Composed
 from evalsuite.strategies.consensus import Utility
 from evalsuite.strategies.ensembles import Ensemble
@@ -68,7 +67,7 @@ def build(options: Options) -> Composed:
     return Composed(
         form=options,
         choosing=options.choosing(),
-        reasoning=Reasoning(source=options.cot_from, attempts=options.chain_attempts) if options.reasoning else None,
+        reasoning=options.chains() if options.reasoning else None,
         ensemble=ensemble if options.ensemble > 1 else None,
     )
 

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from evalsuite.formats import Format
 from evalsuite.strategies.ask import Normalisation
+from evalsuite.strategies.chains import Reasoning
 from evalsuite.strategies.exemplars import Choosing
 from evalsuite.tasks import TaskCard
 from evalsuite.types import Kind
@@ -146,6 +147,10 @@ class ReasonedOptions(ExemplarOptions):
     """Registry name of the model that writes the exemplars' reasoning for all models; left out: each writes its own."""
     chain_attempts: Annotated[int, Field(ge=1, le=20)] = 1
     """Most attempts per exemplar; from the second on with its choices in another order, or, above temperature 0, as another draw."""
+
+    def chains(self) -> Reasoning:
+        """How the exemplars' reasoning comes about."""
+        return Reasoning(source=self.cot_from, attempts=self.chain_attempts)
 
     @model_validator(mode="after")
     def _lent_reasoning_fits(self) -> ReasonedOptions:

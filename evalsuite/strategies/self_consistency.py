@@ -8,7 +8,6 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from evalsuite.strategies.base import StrategySpec
-from evalsuite.strategies.chains import Reasoning
 from evalsuite.strategies.composed import Composed
 from evalsuite.strategies.consensus import Utility
 from evalsuite.strategies.cot import Options as ReasonedOptions
@@ -41,7 +40,7 @@ def build(options: Options) -> Composed:
     return Composed(
         form=options,
         choosing=options.choosing(),
-        reasoning=Reasoning(source=options.cot_from, attempts=options.chain_attempts) if options.reasoning else None,
+        reasoning=options.chains() if options.reasoning else None,
         ensemble=Ensemble(n=options.samples, by="samples", rule=Rule(utility=options.utility), temperature=options.temperature),
     )
 

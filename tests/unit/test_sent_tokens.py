@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -126,3 +127,27 @@ def _layout() -> object:
 
     sample = load_split(find_tasks()[TASK], "test", {}).samples[0]
     return lay_out(sample, "letters", default_wording("en"))
+
+
+def test_exemplars_come_from_the_split_that_the_study_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "tasks" / "splits"
+    folder.mkdir(parents=True)
+    for split in ("test", "train", "val"):
+        row = {"question": f"A question of {split}?", "options": ["yes", "no"], "answer": "A", "id": split}
+        (folder / f"{split}.jsonl").write_text(json.dumps(row) + "\n", encoding="utf-8")
+    (folder / "task.py").write_text(
+        "from dataclasses import replace\n"
+        "from evalsuite.tasks import Split, choice_task\n"
+        "own = choice_task(name='splits', file='test.jsonl', exemplars='train.jsonl', id='id', restricted=False)\n"
+        "splits = {**own.card.splits, 'val': Split(n_rows=None, file='val.jsonl')}\n"
+        "TASKS = (replace(own, card=replace(own.card, splits=splits)),)\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    study = tmp_path / "study.yaml"
+    for named, shown in (("", "train"), (", exemplar_split: val", "val")):
+        tasks = f"[{{name: splits{named}}}]"
+        head = f"study: s\nquestion: What is sent?\nmodels: [{MODEL}]\ntasks: {tasks}\n"
+        study.write_text(f"{head}strategies: [{{name: few_shot, shots: 1}}]\n")
+        text = "\n".join(task_card_lines("splits", Showing(model=MODEL, study=study, tokens=False)))
+        assert f"A question of {shown}?" in text
+        assert text.count("A question of") == 2
