@@ -22,8 +22,8 @@ REFERS_TO_ORDER = re.compile(
 
 
 def refers_to_order(sample: Sample) -> bool:
-    """Whether a choice refers to others by label or place, so that another order would change what is asked."""
-    return any(REFERS_TO_ORDER.search(choice) for choice in sample.choices)
+    """Whether another order would change what is asked: a choice, or somebody in the text, refers to choices by label or place."""
+    return sample.suggested is not None or sample.n_unlisted > 0 or any(REFERS_TO_ORDER.search(choice) for choice in sample.choices)
 
 
 def drawn_orders(n_choices: int, n_orders: int, seed: int) -> tuple[tuple[int, ...], ...]:

@@ -12,7 +12,7 @@ import orjson
 import pandas as pd
 import pyarrow.parquet as pq
 
-from evalsuite import strategies
+from evalsuite import perturbations, strategies
 from evalsuite.cards import metrics_of
 from evalsuite.environment import environment_of
 from evalsuite.outputs import OutDir, write_text
@@ -29,6 +29,7 @@ from evalsuite.stats.analyses import Analyses, Labels, analyse
 from evalsuite.stats.compare import compare_frames
 from evalsuite.stats.design import AnalysisDesign
 from evalsuite.stats.eyes_off import EyesOff, eyes_off_frames
+from evalsuite.stats.perturbed import Perturbed
 from evalsuite.stats.tables import estimate_frame
 from evalsuite.store import Store
 from evalsuite.types import Prompt, Tell
@@ -198,7 +199,7 @@ def design_of(plan: Plan, metrics: Mapping[str, Metric], *, exploratory: bool) -
 
 def labels_of(plan: Plan) -> Labels:
     """Languages, families, models and strategies of a plan."""
-    specs = load_specs(strategies)
+    specs, kinds = load_specs(strategies), load_specs(perturbations)
     cards = {name: task.task.card for name, task in plan.tasks.items()}
     return Labels(
         languages={name: card.language for name, card in cards.items()},
@@ -214,6 +215,15 @@ def labels_of(plan: Plan) -> Labels:
         strategies={
             entry.label: (entry.name, specs[entry.name].options.model_validate(entry.options).model_dump(mode="json"))
             for entry in plan.study.strategies
+        },
+        perturbations={
+            entry.label: Perturbed(
+                name=entry.name,
+                family=kinds[entry.name].family,
+                preserves_meaning=kinds[entry.name].preserves_meaning,
+                options=kinds[entry.name].options.model_validate(entry.options).model_dump(mode="json"),
+            )
+            for entry in plan.study.perturbations
         },
     )
 

@@ -13,7 +13,7 @@ import traceback
 import unicodedata
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 
 from evalsuite.cards import Split, Task, TaskCard
@@ -77,6 +77,11 @@ def content_hash(sample: Sample) -> str:
     if sample.quantity is not None:
         # Limits and unit decide what is right; samples without keep the hashes they had before there were quantities.
         parts.append([sample.quantity.form, sample.quantity.low, sample.quantity.high, sample.quantity.unit])
+    if sample.manner is not None or sample.dialogue is not None or sample.n_unlisted:
+        # Likewise: how it is asked where a perturbation decides that.
+        parts.append([sample.n_unlisted, *([] if sample.manner is None else astuple(sample.manner))])
+    if sample.dialogue is not None:
+        parts.append([content_hash(sample.dialogue.first), sample.dialogue.said, sample.dialogue.repeats])
     text = unicodedata.normalize("NFC", json.dumps(parts, ensure_ascii=False))
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 

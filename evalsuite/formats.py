@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from evalsuite import prompt_templates
+from evalsuite.contracts import Contract
 from evalsuite.prompt_templates import DEFAULT, Template
 from evalsuite.types import Sample
 
@@ -45,6 +46,10 @@ class Wording:
     """Output contract of `reasoned`; `{answer}` stands for the cue. Empty: that of the sample's language and kind of answer."""
     several: bool = False
     """Every right choice is asked for. Only then are several letters read out of an output; otherwise they contradict each other."""
+    output: Contract | None = None
+    """`generate`: the output contract that stands in for `contract`; None: `contract` itself."""
+    choices_first: bool = False
+    """Whether the choices stand before passage and stem."""
     template: Template | None = None
     """How headers, choices and answers are written; None: as `prompt_templates.DEFAULT`."""
 
@@ -150,6 +155,20 @@ def reasoned_contract(sample: Sample, wording: Wording) -> str:
     return _filled(wording.reasoned or _REASONED[kind].get(sample.language, _REASONED[kind]["en"]), sample, wording)
 
 
+def written_contract(sample: Sample, wording: Wording) -> str:
+    """Output contract of `generate` for a sample with choices or a quantity.
+
+    Raises:
+        ValueError: the wording's output contract has no words in the sample's language, which only a programming error can bring here.
+    """
+    if wording.output is None:
+        return _filled(wording.contract, sample, wording)
+    words = wording.output.words.get(sample.language)
+    if words is None:
+        raise ValueError(f"sample {sample.id}: contract {wording.output.name} has no words in {sample.language}")
+    return words
+
+
 def _filled(contract: str, sample: Sample, wording: Wording) -> str:
     """An output contract with the answer line as the template has it."""
     template = wording.template or DEFAULT
@@ -208,7 +227,9 @@ def question_block(sample: Sample, wording: Wording, *, with_choices: bool) -> s
     parts = [prompt_templates.headed(wording.context, sample.context, template)] if sample.context else []
     parts.append(prompt_templates.headed(question, sample.question, template))
     if with_choices and sample.choices:
-        parts.append(prompt_templates.listed(labels_of(sample), sample.choices, sample.language, template))
+        n_listed = len(sample.choices) - sample.n_unlisted
+        listed = prompt_templates.listed(labels_of(sample)[:n_listed], sample.choices[:n_listed], sample.language, template)
+        parts = [listed, *parts] if wording.choices_first else [*parts, listed]
     return template.spacing.join(parts)
 
 
@@ -224,12 +245,33 @@ def lay_out(sample: Sample, form: Format, wording: Wording) -> Layout:
         return Layout(user=f"{block}{spacing}{cue}", joint=joint, answers=sample.choices)
     if form == "reasoned" or sample.choices or sample.quantity is not None:
         block = question_block(sample, wording, with_choices=bool(sample.choices))
-        contract = reasoned_contract(sample, wording) if form == "reasoned" else _filled(wording.contract, sample, wording)
+        contract = reasoned_contract(sample, wording) if form == "reasoned" else written_contract(sample, wording)
         # What is asked for is no part of the question, and stands on lines of its own whatever the template.
         before = spacing if "\n" in spacing else "\n"
         return Layout(user=f"{block}{before}{contract}" if contract else block, joint="\n", answers=())
     block = question_block(sample, wording, with_choices=False)
     return Layout(user=f"{block}{spacing}{cue}" if wording.answer else block, joint=joint if wording.answer else " ", answers=())
+
+
+def lay_out_again(sample: Sample, form: Format, wording: Wording, said: str, *, repeats: bool) -> Layout:
+    """Lay a second turn out.
+
+    Args:
+        sample: what it asks.
+        form: how.
+        wording: the words around it.
+        said: what the person says first.
+        repeats: whether passage, question and choices are shown again; else only what form the answer is to have.
+    """
+    spacing = (wording.template or DEFAULT).spacing
+    if repeats:
+        again = lay_out(sample, form, wording)
+        return replace(again, user=f"{said}\n\n{again.user}")
+    cue, joint = answer_cue(sample, wording)
+    if form in ("letters", "cloze"):
+        return Layout(user=f"{said}{spacing}{cue}", joint=joint, answers=labels_of(sample) if form == "letters" else sample.choices)
+    contract = reasoned_contract(sample, wording) if form == "reasoned" else written_contract(sample, wording)
+    return Layout(user=f"{said}\n{contract}" if contract else said, joint="\n", answers=())
 
 
 def right_answer(sample: Sample, form: Format, wording: Wording) -> str:
@@ -251,4 +293,6 @@ def right_answer(sample: Sample, form: Format, wording: Wording) -> str:
     labels = [labels_of(sample)[target] for target in sample.targets]
     if form == "letters":
         return ", ".join(labels)
+    if form == "generate" and wording.output is not None:
+        return wording.output.write(sample, labels_of(sample), sample.targets[0])
     return start + ", ".join(prompt_templates.cited(label, wording.template or DEFAULT) for label in labels)

@@ -80,10 +80,15 @@ SCORES_SCHEMA = pa.schema(
         ("item", pa.string()),
         ("shown_targets", pa.string()),
         ("votes", pa.string()),
+        ("first_index", pa.int32()),
+        ("suggested_index", pa.int32()),
+        ("strict_kept", pa.bool_()),
     ]
 )
 """Columns of scores.parquet: those of DESIGN 5 in its order, then ours. `item`: what a foreign task's own aggregation takes, as JSON.
 
+`first_index`: dialogues, the original index of the first turn's answer, null if none was read. `suggested_index`: original index of the
+choice that somebody in the text calls right. `strict_kept`: whether generated text kept its exact contract, null where there is none.
 `p_choices` stand in shown order, as `shown_position` and `shown_targets` count; `target` and `answer_index` in original order."""
 
 

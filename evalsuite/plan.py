@@ -24,7 +24,7 @@ from evalsuite.seeds import derive_seed
 from evalsuite.store import Identity
 from evalsuite.strategies.base import Strategy
 from evalsuite.tasks import Task, validation_split
-from evalsuite.types import Cell, Request, Sample
+from evalsuite.types import Cell, Need, Request, Sample
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -159,6 +159,8 @@ class Plan:
     """(task, perturbation) to what is shown, in the samples' order."""
     statement: Mapping[str, Any]
     """The pre-stated analysis, JSON-ready; independent of the selection."""
+    unmet: Mapping[tuple[str, str, str], frozenset[Need]] = field(default_factory=dict)
+    """(task, strategy, perturbation) of cells that are left out, since the strategy lacks what the perturbation needs: what it lacks."""
     lenders: Mapping[str, PlannedModel] = field(default_factory=dict)
     """Models that prepare a strategy for all models, by name; among `models` or not."""
 
@@ -167,6 +169,8 @@ class Plan:
         for task in self.tasks:
             for strategy in self.strategies:
                 for perturbation in self.perturbations:
+                    if (task, strategy, perturbation) in self.unmet:
+                        continue
                     for replicate in range(self.study.replicates):
                         yield Cell(model=model, task=task, strategy=strategy, perturbation=perturbation, replicate=replicate)
 

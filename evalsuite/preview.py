@@ -21,7 +21,7 @@ from evalsuite.seals import sealed_line
 from evalsuite.stats.multiplicity import reachable
 from evalsuite.stats.power import Assumptions
 from evalsuite.store import Store, request_key
-from evalsuite.strategies.ask import ask_text
+from evalsuite.strategies.ask import ask
 from evalsuite.strategies.base import Renders, Strategy
 from evalsuite.types import Failure, Request, Tell, untold
 from evalsuite.waves import Answered, Asked
@@ -168,7 +168,7 @@ def first_requests(
             left = None if left is None else left - 1
             # Who lends reasoning alone writes it, and is never asked as the models under test are.
             lends = model.name not in plan.models and strategy.trial is None
-            program = ask_text(shown, (), context, form="reasoned") if lends else strategy.answer(shown, state, context)
+            program = ask(shown, (), "reasoned", context) if lends else strategy.answer(shown, state, context)
             try:
                 yield Item(cell=cell, sample=shown), next(program)
             except StopIteration:

@@ -70,12 +70,13 @@ def context_for(plan: Plan, model: PlannedModel, task: str, renderer: Renders, r
 
 def questions_of(plan: Plan, task: str) -> tuple[Sample, ...]:
     """Every question that a plan asks of a task, each once, without what is right."""
-    found = {
-        (shown.id, shown.context, shown.question, shown.choices): shown
+    asked = (
+        shown if shown.dialogue is None else shown.dialogue.first
         for perturbation in plan.perturbations
         for shown in plan.variants[task, perturbation]
         if not isinstance(shown, Refused)
-    }
+    )
+    found = {(shown.id, shown.context, shown.question, shown.choices): shown for shown in asked}
     return tuple(replace(sample, targets=(), references=(), quantity=None) for sample in found.values())
 
 

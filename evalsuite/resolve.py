@@ -16,6 +16,7 @@ from evalsuite.data import LoadedSplit, load_split, pool_without
 from evalsuite.engines import check_settings
 from evalsuite.errors import nearest
 from evalsuite.models import ModelEntry, default_pairs, find_checkpoint, load_registry
+from evalsuite.needs import check_needs, unmet_needs
 from evalsuite.overlap import without_repeats, without_twins
 from evalsuite.perturbations.base import Perturb
 from evalsuite.plan import (
@@ -54,7 +55,7 @@ from evalsuite.study_checks import (
 )
 from evalsuite.task_sources import expand
 from evalsuite.tasks import Task, find_tasks, pool_split, validation_split
-from evalsuite.types import Sample, Tell, untold
+from evalsuite.types import Need, Sample, Tell, untold
 
 
 def resolve(
@@ -90,6 +91,10 @@ def resolve(
     faults.settle()
     check_fit(faults, study, chosen, built_strategies, registry, tasks)
     check_trials(faults, study, chosen, built_strategies, tasks)
+    faults.settle()
+    own_cards = [tasks[entry.name].card for entry in study.tasks if chosen.tasks is None or entry.name in chosen.tasks]
+    unmet = unmet_needs(_needs(study), built_strategies, own_cards)
+    check_needs(faults, study, unmet, own_cards)
     if recorded is None:
         check_embedders(faults, study)
         _check_hosts(faults, study, chosen, built_strategies, registry, tasks)
@@ -125,7 +130,15 @@ def resolve(
             splits={entry.name: entry.split or tasks[entry.name].card.split for entry in study.tasks},
         ),
         lenders=lenders,
+        unmet=unmet,
     )
+
+
+def _needs(study: Study) -> dict[str, frozenset[Need]]:
+    """What each perturbation needs of a strategy; names and options are known to be in order."""
+    specs = load_specs(perturbations)
+    checked = ((entry, specs[entry.name]) for entry in study.perturbations)
+    return {entry.label: spec.needs(spec.options.model_validate(entry.options)) for entry, spec in checked}
 
 
 def _variants(

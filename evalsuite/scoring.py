@@ -75,6 +75,9 @@ def _base_row(plan: Plan, cell: Cell, sample: Sample, answer: Answer) -> dict[st
         "n_calls": answer.n_calls,
         "n_votes_missing": answer.n_votes_missing,
         "votes": answer.votes,
+        "first_index": _original(None if sample.dialogue is None else sample.dialogue.first, answer.first),
+        "suggested_index": None if sample.suggested is None else sample.original_index(sample.suggested),
+        "strict_kept": None if answer.strict is None else answer.strict.status == "scored",
         "n_prompt_tokens": answer.n_prompt_tokens,
         "n_output_tokens": answer.n_output_tokens,
         "failure": answer.failure,
@@ -85,6 +88,10 @@ def _base_row(plan: Plan, cell: Cell, sample: Sample, answer: Answer) -> dict[st
 
 def _reading(metric: Metric, answer: Answer) -> Reading:
     return answer.strict if metric.reading == "strict" and answer.strict is not None else answer.reading
+
+
+def _original(sample: Sample | None, reading: Reading | None) -> int | None:
+    return None if sample is None or reading is None or reading.index is None else sample.original_index(reading.index)
 
 
 def _answer_columns(sample: Sample, reading: Reading, restricted: bool) -> dict[str, Any]:

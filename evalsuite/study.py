@@ -82,7 +82,9 @@ def run_study(
         directory.make()
         with TableWriter(directory.plan, PLAN_SCHEMA) as plan_table, TableWriter(directory.scores, SCORES_SCHEMA) as scores_table:
             for item in _with_refused(plan, finished, plan_table, scores_table):
-                plan_table.add(plan_row(plan, item.name, item.first_prompt, item.keys, item.result.exemplars))
+                # A second turn's prompt holds the first one's.
+                prompt = item.first_prompt if item.name.sample.dialogue is None else item.last_prompt
+                plan_table.add(plan_row(plan, item.name, prompt, item.keys, item.result.exemplars))
                 for row in score_rows(plan, item.name, item.result, item.keys):
                     scores_table.add(row)
         begin()  # where the store held everything, nothing was asked and nothing stated yet

@@ -28,6 +28,11 @@ FinishReason = Literal["stop", "length", "none"]
 FailureReason = Literal["too_long", "engine_error", "invalid_logprob", "unsupported", "out_of_memory"]
 
 
+Need = Literal["written", "listed", "dialogue", "drawn_exemplars", "own_prompt"]
+"""What a perturbation needs of a strategy: that the answer is written in one go (`generate`); that choices are shown; that a second turn
+can follow; that exemplars are drawn by a seed; that the prompt is ours and not another framework's or chosen per model."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Quantity:
     """What decides whether a number, a date or a span of weeks and days is right."""
@@ -41,6 +46,34 @@ class Quantity:
     """Numbers: the highest likewise."""
     unit: str = ""
     """Numbers: the unit asked for, as the question writes it; empty for a bare number, a score or where the question names none."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Manner:
+    """How a rendition of a sample is asked where a perturbation decides it; a field at its default leaves it to the study and the task."""
+
+    contract: str = ""
+    """Name of the output contract (`contracts`)."""
+    system: str | None = None
+    """System prompt."""
+    template: int | None = None
+    """Number of the template's draw (`prompt_templates.sampled_template`)."""
+    exemplar_seed: int | None = None
+    """Seed of the exemplars' draw."""
+    choices_first: bool = False
+    """Whether the choices stand before the question."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Dialogue:
+    """What goes before a second turn. The sample that holds it is what the second turn asks and what is scored."""
+
+    first: Sample
+    """What the first turn asks: of the same id and group, variant 0, without a dialogue of its own."""
+    said: str
+    """What the person says after the first answer."""
+    repeats: bool
+    """Whether the second turn then shows question and choices; else it asks about what the first one showed."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,6 +108,14 @@ class Sample:
     """Names of known issues of the card that touch this sample; one that begins with `key_` says that what is right is in doubt."""
     metadata: Mapping[str, str] = field(default_factory=dict)
     """Further source fields (year, subject) for breakdowns; never shown to a model."""
+    n_unlisted: int = 0
+    """The last so many choices are not listed but may be answered, by their label: a refusal that an output contract allows."""
+    suggested: int | None = None
+    """Shown position of the choice that somebody in the text says is right; None: nobody does."""
+    manner: Manner | None = None
+    """How it is asked where a perturbation decides that; None: as study and task say."""
+    dialogue: Dialogue | None = None
+    """What goes before, where it is asked in a second turn; None: there is one turn."""
 
     def original_index(self, shown: int) -> int:
         """Original index of the choice at a shown position (-1 for an added one)."""
@@ -223,6 +264,8 @@ class Answer:
     """The answer that counts (lenient reading for generated text)."""
     strict: Reading | None = None
     """Reading under the exact output contract; None where the format has no contract."""
+    first: Reading | None = None
+    """Dialogues: the reading of the first turn's answer, in positions of `Dialogue.first`; None where there is one turn."""
     p_choices: tuple[float, ...] | None = None
     """Probability of each shown choice, normalised over the choices; None if the format gives none."""
     label_mass: float | None = None

@@ -54,6 +54,8 @@ class Finished(Generic[Name, T]):
     """Keys of all its requests, in the order asked."""
     first_prompt: str | None
     """Text of its first prompt as sent; None if it asked nothing."""
+    last_prompt: str | None = None
+    """Text of the last of its prompts that was asked alone or first of several; None if it asked nothing."""
     n_prompt_tokens: int = 0
     """Prompt tokens of all its requests."""
     n_output_tokens: int = 0
@@ -75,6 +77,7 @@ class _Alive(Generic[Name, T]):
     pending: Sequence[Request] = ()
     keys: list[str] = field(default_factory=list)
     first_prompt: str | None = None
+    last_prompt: str | None = None
     n_prompt_tokens: int = 0
     n_output_tokens: int = 0
     n_failed: int = 0
@@ -141,10 +144,12 @@ def _advance(state: _Alive[Name, T], outcomes: Sequence[Outcome] | None) -> Fini
             result=stop.value,
             keys=tuple(state.keys),
             first_prompt=state.first_prompt,
+            last_prompt=state.last_prompt,
             n_prompt_tokens=state.n_prompt_tokens,
             n_output_tokens=state.n_output_tokens,
             n_failed=state.n_failed,
         )
-    if state.first_prompt is None and state.pending:
-        state.first_prompt = state.pending[0].prompt.text
+    if state.pending:
+        state.last_prompt = state.pending[0].prompt.text
+        state.first_prompt = state.first_prompt or state.last_prompt
     return None

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel
 
-from evalsuite.types import Sample
+from evalsuite.types import Need, Sample
+
+Family = Literal["meaning-preserving", "target-changing", "two-step", "multi-prompt", "instruction-guided", "adversarial"]
+"""What a perturbation asks of a model; the order is that of the report."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -20,7 +23,14 @@ class Refusal:
 
 
 Perturb = Callable[[Sample, int], tuple[Sample, ...] | Refusal]
-"""(sample, study seed) -> variants, numbered by `variant` from 0, all with the sample's id and group; or a refusal."""
+"""(sample, study seed) -> variants, numbered by `variant` from 0, all with the sample's id and group; or a refusal. Random choices are
+seeded by `derive_seed(seed, name of the perturbation, sample.id, ...)`, so that they depend on nothing else."""
+
+
+def no_needs(options: Any) -> frozenset[Need]:
+    """It can be asked in every way."""
+    del options
+    return frozenset()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,10 +42,17 @@ class PerturbationSpec:
     summary: str
     """One sentence."""
     source: str
-    """Where it is from."""
+    """Where it is from; `ours` where nobody printed it before."""
+    family: Family
+    """What it asks of a model."""
     preserves_meaning: bool
-    """True: the right choice is the same one as before."""
+    """True: the right choice is the same one as before and a careful reader would answer as before, so that answers can be compared with
+    the unperturbed ones, choice by choice."""
     options: type[BaseModel]
     """pydantic model (`extra="forbid"`) of the options in study.yaml."""
     build: Callable[[Any], Perturb]
     """Makes the map from checked options."""
+    languages: frozenset[str] | None = None
+    """ISO 639-1 codes of the languages in which it has a sensible form; samples of others are refused. None: it writes no words."""
+    needs: Callable[[Any], frozenset[Need]] = no_needs
+    """What a strategy must offer, from checked options; cells of strategies that do not offer it are left out of the plan."""

@@ -28,6 +28,7 @@ SPEC = PerturbationSpec(
     name="none",
     summary="The sample as the data set holds it.",
     source="-",
+    family="meaning-preserving",
     preserves_meaning=True,
     options=Options,
     build=build,

@@ -62,6 +62,7 @@ SPEC = PerturbationSpec(
     name="shuffle_choices",
     summary="The same choices in seeded random orders; a choice that refers to others by label or place refuses.",
     source="Pezeshkpour & Hruschka 2023 (arXiv 2308.11483); Zheng et al. 2023 (arXiv 2309.03882)",
+    family="meaning-preserving",
     preserves_meaning=True,
     options=Options,
     build=build,

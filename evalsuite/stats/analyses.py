@@ -20,6 +20,7 @@ from evalsuite.stats.ladder import ladder_frame
 from evalsuite.stats.ladder_pairs import ladder_pair_frame
 from evalsuite.stats.meta import meta_frame
 from evalsuite.stats.mixed import mixed_frame
+from evalsuite.stats.perturbed import Perturbed
 from evalsuite.stats.pooling import pooled_frame, primary_units
 from evalsuite.stats.readings import reading_frame
 from evalsuite.stats.scaling import scaling_frame, size_matched_frame
@@ -44,6 +45,8 @@ class Labels:
     """Model to `domain`, `base`, `parameters_b`, `languages`, `trained_on`, `knowledge_cutoff` as its registry entry has them."""
     strategies: Mapping[str, tuple[str, Mapping[str, Any]]] = field(default_factory=dict)
     """Strategy id to its name and all its options, in the study's order."""
+    perturbations: Mapping[str, Perturbed] = field(default_factory=dict)
+    """Perturbation id to what it is, in the study's order."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

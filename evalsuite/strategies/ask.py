@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from evalsuite import answers, formats
+from evalsuite.contracts import Contract
 from evalsuite.formats import Format, Layout
 from evalsuite.prompts import conversation
 from evalsuite.seeds import derive_seed
@@ -34,7 +35,7 @@ def prompt_for(sample: Sample, shots: Sequence[Exemplar], form: Format, context:
     layout = formats.lay_out(sample, form, context.wording)
     messages = conversation(
         instruction=context.wording.instruction,
-        shots=_laid_out(shots, form, context),
+        shots=layouts_of(shots, form, context),
         layout=layout,
         system=context.system,
         shots_as=context.shots_as,
@@ -42,7 +43,7 @@ def prompt_for(sample: Sample, shots: Sequence[Exemplar], form: Format, context:
     return context.renderer.render(messages, joint=layout.joint), layout
 
 
-def _laid_out(shots: Sequence[Exemplar], form: Format, context: Context) -> Sequence[tuple[Layout, str]]:
+def layouts_of(shots: Sequence[Exemplar], form: Format, context: Context) -> Sequence[tuple[Layout, str]]:
     """Exemplars and their answers; once for the same ones in a row, as for the members of an ensemble, or for all samples."""
     kept = context.laid_out.get(form)
     if kept is None or kept[0] is not shots or kept[1] is not context.wording:
@@ -58,16 +59,23 @@ def ask(
     sample: Sample, shots: Sequence[Exemplar], form: Format, context: Context, normalisation: Normalisation = "byte", draw: int = 0
 ) -> Asking[Answer]:
     """Ask one sample in a format; `normalisation` matters for `cloze` only, the number of the draw for generated text only."""
+    prompt, layout = prompt_for(sample, shots, form, context)
+    return (yield from ask_prompted(prompt, layout, sample, form, context, normalisation, draw))
+
+
+def ask_prompted(
+    prompt: Prompt, layout: Layout, sample: Sample, form: Format, context: Context, normalisation: Normalisation = "byte", draw: int = 0
+) -> Asking[Answer]:
+    """The same where the prompt is rendered already and ends with the sample's layout."""
     if form == "letters":
-        return (yield from ask_letters(sample, shots, context))
+        return (yield from ask_letters(prompt, layout, context))
     if form == "cloze":
-        return (yield from ask_cloze(sample, shots, context, normalisation))
-    return (yield from ask_text(sample, shots, context, form=form, draw=draw))
+        return (yield from ask_cloze(prompt, layout, sample, context, normalisation))
+    return (yield from ask_text(prompt, sample, context, form=form, draw=draw))
 
 
-def ask_letters(sample: Sample, shots: Sequence[Exemplar], context: Context) -> Asking[Answer]:
+def ask_letters(prompt: Prompt, layout: Layout, context: Context) -> Asking[Answer]:
     """The label with the highest probability as next token; of equal ones the first shown, marked in `details`."""
-    prompt, layout = prompt_for(sample, shots, "letters", context)
     candidates = context.renderer.label_ids(prompt, layout.answers, joint=layout.joint)
     outcomes = yield [Request(kind="next", prompt=prompt, candidates=candidates)]
     outcome = outcomes[0]
@@ -86,9 +94,8 @@ def ask_letters(sample: Sample, shots: Sequence[Exemplar], context: Context) -> 
     )
 
 
-def ask_cloze(sample: Sample, shots: Sequence[Exemplar], context: Context, normalisation: Normalisation) -> Asking[Answer]:
+def ask_cloze(prompt: Prompt, layout: Layout, sample: Sample, context: Context, normalisation: Normalisation) -> Asking[Answer]:
     """The choice whose text is the likeliest continuation under a normalisation."""
-    prompt, layout = prompt_for(sample, shots, "cloze", context)
     texts = layout.answers
     requests = [_continuation_request(prompt, texts, layout.joint, context)]
     if normalisation == "unconditional":
@@ -127,9 +134,8 @@ def cloze_values(responses: Sequence[Response], texts: Sequence[str], normalisat
     return tuple(sums)
 
 
-def ask_text(sample: Sample, shots: Sequence[Exemplar], context: Context, *, form: Format = "generate", draw: int = 0) -> Asking[Answer]:
+def ask_text(prompt: Prompt, sample: Sample, context: Context, *, form: Format = "generate", draw: int = 0) -> Asking[Answer]:
     """Generate text and read the answer out of it, leniently and under the exact contract."""
-    prompt, _ = prompt_for(sample, shots, form, context)
     outcomes = yield [Request(kind="generate", prompt=prompt, sampling=sampling_for(sample, context, draw))]
     outcome = outcomes[0]
     if isinstance(outcome, Failure):
@@ -150,6 +156,8 @@ def read_output(response: Response, sample: Sample, context: Context, form: Form
     """Lenient and strict reading of generated text (of free text the one that there is); unread text at the token limit is `truncated`."""
     # Thoughts are cut first: an answer's line is told by where it stands.
     said = answers.without_thinking(response.text, context.thinking)
+    if form == "generate" and context.wording.output is not None and sample.choices:
+        return read_under_contract(context.wording.output, said, response, sample, context)
     text, kept = formats.read_as_default(said, sample, context.wording), formats.contract_as_default(said, sample, context.wording)
     if form == "reasoned":
         return _read_reasoned(text, kept, response, sample, context)
@@ -160,6 +168,19 @@ def read_output(response: Response, sample: Sample, context: Context, form: Form
         reading = answers.read_quantity(text, sample, context.wording)
         return _or_truncated(reading, response), _or_truncated(answers.read_quantity_strict(kept, sample, context.wording), response)
     return _or_truncated(answers.read_text(said), response), None
+
+
+def read_under_contract(
+    contract: Contract, said: str, response: Response, sample: Sample, context: Context
+) -> tuple[Reading, Reading | None]:
+    """Lenient and strict reading of text that was asked for under an output contract; they agree where the contract is kept."""
+    index = contract.read(said, sample, formats.labels_of(sample))
+    if index is not None:
+        kept = Reading(status="scored", index=index, rule=f"contract:{contract.name}")
+        return kept, kept
+    text = formats.read_as_default(said, sample, context.wording)
+    reading = answers.read_lenient(text, sample, context.wording)
+    return _or_truncated(reading, response), _or_truncated(Reading(status="unparsed"), response)
 
 
 def _read_reasoned(text: str, kept: str, response: Response, sample: Sample, context: Context) -> tuple[Reading, Reading | None]:

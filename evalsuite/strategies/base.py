@@ -16,7 +16,7 @@ from evalsuite.foreign import Foreign
 from evalsuite.formats import Format, Layout, Wording
 from evalsuite.metrics import Metric
 from evalsuite.tasks import TaskCard
-from evalsuite.types import Answer, Asking, Kind, Message, Prompt, Sample
+from evalsuite.types import Answer, Asking, Kind, Manner, Message, Need, Prompt, Sample
 
 
 class Renders(Protocol):
@@ -105,6 +105,8 @@ class Context:
     """Facts of this preparation from when the study ran; empty in a preview. None: prepare. With facts, nothing is asked."""
     laid_out: dict[Format, tuple[Any, Wording, Sequence[tuple[Layout, str]]]] = field(default_factory=dict, repr=False, compare=False)
     """What `ask` keeps from one question to the next: the last exemplars in each format, the wording, and their layouts with answers."""
+    manners: dict[Manner, Context] = field(default_factory=dict, repr=False, compare=False)
+    """What `manners.context_under` keeps: this context as a manner changes it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -175,6 +177,14 @@ class Strategy(Protocol):
     @property
     def beforehand(self) -> Beforehand:
         """What `prepare` asks and decides beside the trial of prompts."""
+        ...
+
+    def meets(self, card: TaskCard) -> frozenset[Need]:
+        """What it offers to perturbations of such a task.
+
+        Raises:
+            ValueError: as `form_for`.
+        """
         ...
 
     def prepare(self, context: Context) -> Asking[Prepared]:

@@ -21,7 +21,7 @@ from evalsuite.choice_orders import drawn_orders, refers_to_order, reordered
 from evalsuite.metrics.quantities import is_within
 from evalsuite.metrics.text import rouge
 from evalsuite.seeds import derive_seed
-from evalsuite.strategies.ask import ask_text
+from evalsuite.strategies.ask import ask
 from evalsuite.strategies.base import Context
 from evalsuite.strategies.exemplars import Candidates, Choosing, Chosen, Exemplar, Question, in_order, question_of
 from evalsuite.strategies.together import together
@@ -199,7 +199,7 @@ def _chain(sample: Sample, attempts: int, context: Context) -> Asking[Chain]:
     truncated = False
     n = 0
     for shown in _renditions(sample, attempts, context):
-        answer = yield from ask_text(shown, (), context, form="reasoned", draw=n)
+        answer = yield from ask(shown, (), "reasoned", context, draw=n)
         n += 1
         if answer.reading.status == "failed":
             # Scored again in the next run, which asks what failed anew.

@@ -10,6 +10,7 @@ from evalsuite.strategies.ask import ask, failed_answer
 from evalsuite.strategies.ask_foreign import ask_foreign
 from evalsuite.strategies.base import Beforehand, Context, Prepared, Trial
 from evalsuite.strategies.chains import Reasoning, chained
+from evalsuite.strategies.dialogues import ask_twice
 from evalsuite.strategies.ensembles import Ensemble, ask_members, check_fit
 from evalsuite.strategies.exemplars import (
     Choosing,
@@ -23,9 +24,10 @@ from evalsuite.strategies.exemplars import (
     question_of,
     shown,
 )
+from evalsuite.strategies.manners import context_under
 from evalsuite.strategies.options import KIND_OF_FORMAT, FormatOptions
 from evalsuite.tasks import TaskCard
-from evalsuite.types import Answer, Asking, Kind, Sample
+from evalsuite.types import Answer, Asking, Kind, Need, Sample
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -101,6 +103,22 @@ class Composed:
         direct: frozenset[Kind] = frozenset({"next"}) if self.ensemble and self.ensemble.letters_runs else frozenset()
         return own | direct | {KIND_OF_FORMAT[form]}
 
+    def meets(self, card: TaskCard) -> frozenset[Need]:
+        """What its form, its ensemble and its exemplars allow.
+
+        Raises:
+            ValueError: as `form_for`.
+        """
+        form = self.form_for(card)
+        if form == "native":
+            return frozenset()
+        met: set[Need] = {"own_prompt"}
+        met |= {"listed"} if form != "cloze" else set()
+        met |= {"dialogue"} if self.ensemble is None else set()
+        met |= {"written"} if form == "generate" and (self.ensemble is None or self.ensemble.by == "samples") else set()
+        drawn_by_seed = self.choosing is not None and self.choosing.by != "knn" and self.reasoning is None
+        return frozenset(met | ({"drawn_exemplars"} if drawn_by_seed else set()))
+
     def prepare(self, context: Context) -> Asking[Prepared]:
         """Exemplars of every question, with their chains of thought."""
         choosing = self.choosing
@@ -136,20 +154,26 @@ class Composed:
         form = self.form_for(context.card)
         if form == "native":
             return (yield from ask_foreign(sample, self.n_shots, context))
-        failure = state.failed.get(question_of(sample))
+        # What stands first in the prompt has the exemplars.
+        opening = sample if sample.dialogue is None else sample.dialogue.first
+        failure = state.failed.get(question_of(opening))
         if failure is not None:
             return failed_answer([failure], n_calls=0)
-        shots = self._shots(sample, state, context)
+        shots = self._shots(opening, state, context)
         normalisation = self.form.normalisation or "byte"
-        if self.ensemble is None:
-            answer = yield from ask(sample, shots, form, context, normalisation)
+        if sample.dialogue is not None:
+            answer = yield from ask_twice(sample, sample.dialogue, shots, form, context, normalisation)
+        elif self.ensemble is None:
+            answer = yield from ask(sample, shots, form, context_under(sample, context), normalisation)
         else:
-            answer = yield from ask_members(sample, shots, form, self.ensemble, context)
+            answer = yield from ask_members(sample, shots, form, self.ensemble, context_under(sample, context))
         return replace(answer, exemplars=tuple(shot.sample.id for shot in shots))
 
     def _shots(self, sample: Sample, state: Chosen, context: Context) -> tuple[Exemplar, ...]:
         if self.choosing is None:
             return ()
+        if sample.manner is not None and sample.manner.exemplar_seed is not None:
+            return state.under_seed(sample, context.pool(), replace(self.choosing, seed=sample.manner.exemplar_seed), context)
         found = state.for_all or state.by_question.get(question_of(sample))
         # What is not known is stood in for by a draw: in previews, and where answers are recalled and nothing is sent.
         return drawn(sample, context.pool(), self.choosing, context) if found is None else found

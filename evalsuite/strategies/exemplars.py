@@ -69,6 +69,20 @@ class Chosen:
     """Those of every question, where all get the same."""
     failed: Mapping[Question, Failure] = field(default_factory=dict)
     """Questions whose exemplars could not be found, and why."""
+    by_seed: dict[int, tuple[Exemplar, ...]] = field(default_factory=dict, repr=False, compare=False)
+    """Fixed draws under other seeds, made when they are first shown."""
+
+    def under_seed(self, sample: Sample, pool: Sequence[Sample], choosing: Choosing, context: Context) -> tuple[Exemplar, ...]:
+        """What a sample is shown under another seed of a drawn choice; the same objects for all samples of a fixed draw.
+
+        Raises:
+            ValueError: as `drawn`.
+        """
+        if choosing.by != "fixed":
+            return drawn(sample, pool, choosing, context)
+        if choosing.seed not in self.by_seed:
+            self.by_seed[choosing.seed] = drawn(sample, pool, choosing, context)
+        return self.by_seed[choosing.seed]
 
 
 def question_of(sample: Sample) -> Question:

@@ -10,7 +10,7 @@ from evalsuite.formats import Format
 from evalsuite.strategies.ask_foreign import ask_foreign
 from evalsuite.strategies.base import Beforehand, Context, Prepared, StrategySpec, Trial
 from evalsuite.tasks import TaskCard
-from evalsuite.types import Answer, Asking, Kind, Sample
+from evalsuite.types import Answer, Asking, Kind, Need, Sample
 
 
 class Options(BaseModel):
@@ -45,6 +45,11 @@ class Native:
     def kinds_for(self, card: TaskCard) -> frozenset[Kind]:
         """What the task asks."""
         return card.kinds
+
+    def meets(self, card: TaskCard) -> frozenset[Need]:
+        """Nothing: prompts are the task's own."""
+        del card
+        return frozenset()
 
     def prepare(self, context: Context) -> Asking[Prepared]:
         """Nothing spans samples."""

@@ -27,7 +27,7 @@ from evalsuite.strategies.exemplars import Chosen
 from evalsuite.strategies.options import FormatOptions
 from evalsuite.strategies.together import together
 from evalsuite.tasks import TaskCard
-from evalsuite.types import Answer, Asking, Failure, Kind, Sample
+from evalsuite.types import Answer, Asking, Failure, Kind, Need, Sample
 
 N_TOGETHER = 5_000
 """Most validation samples, over candidates, that are asked at once: bounds how many prompts are held in memory."""
@@ -126,6 +126,14 @@ class Selecting:
         """
         self.form_for(card)
         return self.candidates[0].strategy.kinds_for(card)
+
+    def meets(self, card: TaskCard) -> frozenset[Need]:
+        """As its candidates, but that prompts and exemplars are what it chooses.
+
+        Raises:
+            ValueError: as `form_for`.
+        """
+        return self.candidates[0].strategy.meets(card) - {"own_prompt", "drawn_exemplars"}
 
     def prepare(self, context: Context) -> Asking[Prepared]:
         """Every candidate on all validation samples, then the winner's own preparation; in a preview, that of the first candidate."""
