@@ -14,10 +14,12 @@ import pyarrow.parquet as pq
 
 from evalsuite import perturbations, strategies
 from evalsuite.cards import metrics_of
+from evalsuite.config import PluginEntry
 from evalsuite.environment import environment_of
 from evalsuite.outputs import OutDir, write_text
 from evalsuite.overlap import repeats_lines
 from evalsuite.own_aggregates import own_aggregates
+from evalsuite.perturbations.base import PerturbationSpec
 from evalsuite.plan import Plan, Refused
 from evalsuite.plugins import load_specs
 from evalsuite.prompts import pair_difference
@@ -216,16 +218,14 @@ def labels_of(plan: Plan) -> Labels:
             entry.label: (entry.name, specs[entry.name].options.model_validate(entry.options).model_dump(mode="json"))
             for entry in plan.study.strategies
         },
-        perturbations={
-            entry.label: Perturbed(
-                name=entry.name,
-                family=kinds[entry.name].family,
-                preserves_meaning=kinds[entry.name].preserves_meaning,
-                options=kinds[entry.name].options.model_validate(entry.options).model_dump(mode="json"),
-            )
-            for entry in plan.study.perturbations
-        },
+        perturbations={entry.label: _perturbed(entry, kinds[entry.name]) for entry in plan.study.perturbations},
     )
+
+
+def _perturbed(entry: PluginEntry, spec: PerturbationSpec) -> Perturbed:
+    options = spec.options.model_validate(entry.options)
+    preserves = spec.preserves(options)
+    return Perturbed(name=entry.name, family=spec.family, preserves_meaning=preserves, options=options.model_dump(mode="json"))
 
 
 def counts_by_status(scores: pd.DataFrame, metrics: Mapping[str, str]) -> dict[str, int]:

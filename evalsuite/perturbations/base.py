@@ -45,9 +45,9 @@ class PerturbationSpec:
     """Where it is from; `ours` where nobody printed it before."""
     family: Family
     """What it asks of a model."""
-    preserves_meaning: bool
+    preserves_meaning: bool | Callable[[Any], bool]
     """True: the right choice is the same one as before and a careful reader would answer as before, so that answers can be compared with
-    the unperturbed ones, choice by choice."""
+    the unperturbed ones, choice by choice. A function where checked options decide it; `preserves` asks either."""
     options: type[BaseModel]
     """pydantic model (`extra="forbid"`) of the options in study.yaml."""
     build: Callable[[Any], Perturb]
@@ -56,3 +56,7 @@ class PerturbationSpec:
     """ISO 639-1 codes of the languages in which it has a sensible form; samples of others are refused. None: it writes no words."""
     needs: Callable[[Any], frozenset[Need]] = no_needs
     """What a strategy must offer, from checked options; cells of strategies that do not offer it are left out of the plan."""
+
+    def preserves(self, options: Any) -> bool:
+        """Whether the meaning is preserved under checked options."""
+        return self.preserves_meaning(options) if callable(self.preserves_meaning) else self.preserves_meaning
