@@ -15,6 +15,7 @@ from evalsuite.errors import Fault, UserError
 from evalsuite.models import Checkpoint, ModelEntry
 from evalsuite.outputs import OutDir, write_json
 from evalsuite.plan import Plan, PlannedModel
+from evalsuite.refusals import refusals_of
 from evalsuite.runner import ModelRun
 from evalsuite.seals import Holdout
 
@@ -27,6 +28,7 @@ def analysis_part(plan: Plan, found: Conclusion) -> dict[str, Any]:
         "analysis_hash": analysis_hash(plan),
         "analysis_changes": found.changes,
         "counts_by_status": found.counts,
+        **({"refused": refused} if (refused := refusals_of(plan)) else {}),
         **({} if found.holdout is None else {"holdout": holdout_part(found.holdout)}),
     }
 

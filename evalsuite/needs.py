@@ -40,7 +40,7 @@ def check_needs(faults: Faults, study: Study, unmet: Mapping[tuple[str, str, str
     for perturbation in [entry.label for entry in study.perturbations]:
         lacks = [unmet.get((card.name, strategy, perturbation)) for card in cards for strategy in strategies]
         if lacks and all(lacks):
-            faults.add("perturbations", perturbation, f"no strategy of this study offers what it needs: {_in_words(lacks)}")
+            faults.add("perturbations", perturbation, f"no strategy of this study offers what it needs: {words_of(lacks)}")
     primary, secondary = study.analysis.primary, study.analysis.secondary
     own = primary.strategy or strategies[0]
     stated = [("analysis.primary", own, primary.perturbation)]
@@ -50,9 +50,10 @@ def check_needs(faults: Faults, study: Study, unmet: Mapping[tuple[str, str, str
     for key, strategy, perturbation in stated:
         lacks = [found for card in cards if (found := unmet.get((card.name, strategy, perturbation)))]
         if lacks:
-            faults.add(key, f"{strategy}, {perturbation}", f"the perturbation needs {_in_words(lacks)}")
+            faults.add(key, f"{strategy}, {perturbation}", f"the perturbation needs {words_of(lacks)}")
 
 
-def _in_words(lacks: Sequence[frozenset[Need] | None]) -> str:
+def words_of(lacks: Sequence[frozenset[Need] | None]) -> str:
+    """What is needed, in words."""
     wanted = frozenset[Need]().union(*(one for one in lacks if one))
     return "; ".join(words for need, words in NEEDS.items() if need in wanted)

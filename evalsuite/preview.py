@@ -16,6 +16,7 @@ from evalsuite.programs import Preparation, context_for, n_programs, prepare_all
 from evalsuite.prompts import renderer_for
 from evalsuite.published.reproduce import papers_of
 from evalsuite.reach import Reach, reach_of
+from evalsuite.refusals import perturbation_lines, second_turn_lines
 from evalsuite.resolve import resolve
 from evalsuite.seals import sealed_line
 from evalsuite.stats.multiplicity import reachable
@@ -85,6 +86,8 @@ class Preview:
     """What is asked to choose prompts, beside the items, a line per strategy that chooses."""
     uncounted: tuple[str, ...] = ()
     """What cannot be counted before it is done, a line each."""
+    perturbed: tuple[str, ...] = ()
+    """What is shown and refused under each perturbation, a line each; empty without perturbations."""
 
 
 def probe(plan: Plan) -> None:
@@ -208,7 +211,8 @@ def preview(file: str | Path, selection: Selection, store_folder: Path, tell: Te
         margin=plan.study.analysis.margin,
         sealed=sealed_line(plan.sealed, unsealed=False),
         trials=_trial_lines(plan),
-        uncounted=_uncounted_lines(plan),
+        uncounted=(*_uncounted_lines(plan), *second_turn_lines(plan)),
+        perturbed=tuple(perturbation_lines(plan)),
     )
 
 
@@ -321,7 +325,8 @@ def preview_lines(preview: Preview) -> list[str]:
         )
     costs = [(model.model, *model.cost_usd) for model in preview.models if model.cost_usd is not None]
     lines += [f"{name}: about USD {sent:.2f} for the prompts, at most USD {back:.2f} for the answers" for name, sent, back in costs]
-    return [*lines, *preview.trials, *preview.uncounted, *([preview.sealed] if preview.sealed else []), "", *_reach_lines(preview)]
+    lines += [*preview.trials, *preview.uncounted, *([preview.sealed] if preview.sealed else [])]
+    return [*lines, *(["", *preview.perturbed] if preview.perturbed else []), "", *_reach_lines(preview)]
 
 
 def _reach_lines(preview: Preview) -> list[str]:
@@ -389,4 +394,5 @@ def check_study(file: str | Path, selection: Selection, tell: Tell = untold) -> 
         lines.extend(f"    {note}" for note in (*task.data.notes, *repeats_lines(task.n_pool_duplicates)))
     lines.append(f"  pairs: {', '.join(f'{a} against {b}' for a, b in plan.pairs) or 'none: nothing will be compared'}")
     lines.append(f"  strategies: {', '.join(plan.strategies)}; perturbations: {', '.join(plan.perturbations)}")
+    lines += [f"  {line}" for line in perturbation_lines(plan)]
     return [*lines, *([f"  {sealed_line(plan.sealed, unsealed=False)}"] if plan.sealed else [])]

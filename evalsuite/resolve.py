@@ -122,7 +122,7 @@ def resolve(
         tasks=found_tasks,
         strategies=built_strategies,
         perturbations=built_perturbations,
-        variants=_variants(found_tasks, built_perturbations, study.seed),
+        variants=_variants(found_tasks, built_perturbations, study.seed, tell),
         statement=analysis_statement(
             study,
             all_pairs,
@@ -142,9 +142,14 @@ def _needs(study: Study) -> dict[str, frozenset[Need]]:
 
 
 def _variants(
-    planned: Mapping[str, PlannedTask], built: Mapping[str, Perturb], seed: int
+    planned: Mapping[str, PlannedTask], built: Mapping[str, Perturb], seed: int, tell: Tell
 ) -> dict[tuple[str, str], tuple[Sample | Refused, ...]]:
-    return {(name, label): variants_of(task.samples, perturb, seed) for name, task in planned.items() for label, perturb in built.items()}
+    shown = {}
+    for name, task in planned.items():
+        for number, (label, perturb) in enumerate(built.items(), start=1):
+            shown[name, label] = variants_of(task.samples, perturb, seed)
+            tell(f"perturbing {name}", number, len(built))
+    return shown
 
 
 def _check_hosts(

@@ -23,7 +23,7 @@ sys.path[:0] = [str(ROOT / "scripts"), str(ROOT)]
 from benchmarks.claims import Claim  # noqa: E402
 from benchmarks.sides import Measurement  # noqa: E402
 
-MODULES = ("vllm_scoring", "statistics_speed", "nearest_neighbours", "strategy_overhead", "coverage")
+MODULES = ("vllm_scoring", "statistics_speed", "nearest_neighbours", "strategy_overhead", "perturbation_speed", "coverage")
 """Modules of scripts/benchmarks, in the order in which they run."""
 
 

@@ -83,6 +83,7 @@ def tasks_list() -> None:
 @click.option("--format", "form", type=click.Choice(["auto", "letters", "cloze", "generate"]), default="auto", show_default=True)
 @click.option("--strategy", metavar="NAME", help="A strategy, or the id of one in --study.  [default: zero_shot]")
 @click.option("--shots", type=click.IntRange(min=1), help="Exemplars, for strategies that take some.")
+@click.option("--perturbation", metavar="NAME", help="Show it perturbed: a perturbation, or the id of one in --study.")
 @click.option("--study", type=click.Path(path_type=Path), help="Take system prompt, decoding, seed, data and strategies from this study.")
 @click.option("--tokens/--no-tokens", default=True, show_default=True, help="With --model: one line per token.")
 @click.option("--show-restricted", "restricted", is_flag=True, help="Also show a sample whose data are restricted; keep it to yourself.")
@@ -126,10 +127,9 @@ def perturbations() -> None:
 @perturbations.command("list")
 def perturbations_list() -> None:
     """All perturbations with their options."""
-    from evalsuite import perturbations as package
-    from evalsuite.listings import spec_lines
+    from evalsuite.listings import perturbation_spec_lines
 
-    show(spec_lines(package))
+    show(perturbation_spec_lines())
 
 
 @main.group()

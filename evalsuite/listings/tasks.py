@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
+from evalsuite import perturbations
 from evalsuite.config import TaskEntry, load_study
 from evalsuite.data import load_split, locate
 from evalsuite.errors import Fault, UserError, nearest
 from evalsuite.formats import default_wording, lay_out
-from evalsuite.listings.tokens import RULE, Showing, request_lines
+from evalsuite.listings.renditions import RULE, rendition_of, renditions, second_turn
+from evalsuite.listings.tokens import Showing, asked_study, request_lines
+from evalsuite.perturbations.base import PerturbationSpec, Refusal
 from evalsuite.plugins import load_specs
 from evalsuite.prompts import conversation
+from evalsuite.strategies.manners import wording_under
 from evalsuite.strategies.options import FormatOptions
 from evalsuite.task_sources import PREFIX, expand
 from evalsuite.tasks import Task, find_tasks
-from evalsuite.types import Sample
+from evalsuite.types import Manner, Sample
 
 
 def task_lines() -> list[str]:
@@ -55,7 +60,12 @@ def task_card_lines(name: str, showing: Showing) -> list[str]:
     samples = load_split(task, card.split, data).samples
     if showing.number >= len(samples):
         raise UserError(Fault(file="command line", key="--sample", value=str(showing.number), allowed=f"0 to {len(samples) - 1}"))
-    return [*lines, "", *_sample_lines(task, samples[showing.number], showing)]
+    made = renditions(samples[showing.number], showing.perturbation, asked_study(task, showing))
+    if isinstance(made, Refusal):
+        return [*lines, "", f"sample {samples[showing.number].id}: refused by {showing.perturbation}: {made.reason}"]
+    for one in made:
+        lines += ["", *_sample_lines(task, one, showing)]
+    return lines
 
 
 def task_check_lines(names: tuple[str, ...]) -> tuple[list[str], bool]:
@@ -85,12 +95,18 @@ def task_check_lines(names: tuple[str, ...]) -> tuple[list[str], bool]:
     return lines, complete
 
 
-def spec_lines(package: ModuleType) -> list[str]:
-    """Plugins of a package with the defaults of their options and their sources; then what each option means, once."""
+def spec_lines(package: ModuleType, about: Callable[[Any], str] | None = None) -> list[str]:
+    """Plugins of a package with the defaults of their options and their sources; then what each option means, once.
+
+    Args:
+        package: its modules that define `SPEC` are listed.
+        about: more of a plugin, in one line; None: nothing.
+    """
     lines = []
     meanings: dict[str, dict[str, list[str]]] = {}
     for name, spec in load_specs(package).items():
         lines.append(f"{name}: {spec.summary}")
+        lines += [] if about is None else wrapped(about(spec))
         fields = spec.options.model_fields
         lines += wrapped(", ".join(f"{option} {_default(info)}" for option, info in fields.items()))
         if spec.source != "-":
@@ -104,6 +120,20 @@ def spec_lines(package: ModuleType) -> list[str]:
             whose = f" ({', '.join(names)})" if len(told) > 1 else ""
             lines += wrapped(f"{option}{whose}: {meaning}", first="")
     return lines
+
+
+def perturbation_spec_lines() -> list[str]:
+    """Perturbations with what they ask of a model, where they have words, their options and sources."""
+
+    def about(spec: PerturbationSpec) -> str:
+        words = "" if spec.languages is None else f"; words in {', '.join(sorted(spec.languages))}"
+        if spec.family == "meaning-preserving":
+            return f"{spec.family}{words}"
+        if callable(spec.preserves_meaning):
+            return f"{spec.family}; its options decide whether the right choice stays{words}"
+        return f"{spec.family}; the right choice {'stays' if spec.preserves_meaning else 'changes'}{words}"
+
+    return spec_lines(perturbations, about)
 
 
 def wrapped(text: str, first: str = "    ") -> list[str]:
@@ -154,9 +184,11 @@ def _sample_lines(task: Task, sample: Sample, showing: Showing) -> list[str]:
     if showing.model is not None:
         return [*request_lines(task, sample, showing), f"right: {right}"]
     chosen = FormatOptions.model_validate({"format": showing.form}).form_for(card)
-    head = f"sample {sample.id}, group {sample.group}, format {chosen}"
+    head = f"sample {sample.id}, group {sample.group}, format {chosen}{rendition_of(sample, showing.perturbation)}"
     if chosen == "native":
         return [head, "its words are its own framework's: name a --model to see them", f"right: {right}"]
-    wording = card.wording or default_wording(card.language)
-    messages = conversation(wording.instruction, [], lay_out(sample, chosen, wording))
-    return [head, RULE, *(message.text for message in messages), RULE, f"right: {right}"]
+    wording = wording_under(sample.manner or Manner(), card.wording or default_wording(card.language))
+    opening = sample if sample.dialogue is None else sample.dialogue.first
+    system = None if sample.manner is None else sample.manner.system
+    messages = conversation(wording.instruction, [], lay_out(opening, chosen, wording), system)
+    return [head, RULE, *(message.text for message in messages), RULE, *second_turn(sample, chosen, wording), f"right: {right}"]

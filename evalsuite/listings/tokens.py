@@ -15,6 +15,7 @@ from evalsuite.data import load_split, pool_without
 from evalsuite.embedders.neighbours import Lookup
 from evalsuite.errors import Fault, UserError, nearest
 from evalsuite.listings.models import entry_of
+from evalsuite.listings.renditions import RULE, rendition_of, second_turn
 from evalsuite.models import ModelEntry, find_checkpoint
 from evalsuite.overlap import without_repeats
 from evalsuite.plugins import load_specs
@@ -22,10 +23,9 @@ from evalsuite.programs import context_of
 from evalsuite.prompts import Renderer, renderer_for
 from evalsuite.prompts.encoders import CheckpointEncoder
 from evalsuite.strategies.base import Context, Strategy
+from evalsuite.strategies.manners import wording_under
 from evalsuite.tasks import Task, pool_split
-from evalsuite.types import Request, Sample, untold
-
-RULE = "-" * 40
+from evalsuite.types import Manner, Request, Sample, untold
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,6 +42,8 @@ class Showing:
     """Strategy, or its id in the study; None: zero_shot, or the study's primary one."""
     shots: int | None = None
     """Exemplars; None: the strategy's."""
+    perturbation: str | None = None
+    """Perturbation, or its id in the study; None: the sample as it is."""
     study: Path | None = None
     """Study file whose system prompt, decoding, seed, data and strategies count; None: the defaults."""
     tokens: bool = True
@@ -66,16 +68,16 @@ def request_lines(task: Task, sample: Sample, showing: Showing) -> list[str]:
         form = strategy.form_for(task.card)
     except ValueError as error:
         raise UserError(Fault(file="command line", key="--format", value=showing.form, allowed=str(error))) from None
-    head = f"sample {sample.id}, group {sample.group}, strategy {label}, format {form}"
+    head = f"sample {sample.id}, group {sample.group}, strategy {label}, format {form}{rendition_of(sample, showing.perturbation)}"
     look_up = Lookup(None, showing.study.parent if showing.study else Path(), untold)
-    asked = replace(sample, targets=(), references=(), quantity=None)
+    asked = replace(sample if sample.dialogue is None else sample.dialogue.first, targets=(), references=(), quantity=None)
     requests = first_requests(strategy, sample, replace(context, questions=lambda: (asked,), nearest=look_up))
     if requests is None:
         return [head, f"{label} asks the model something before this sample: what is sent depends on what it answers"]
     lines = [head]
     for number, request in enumerate(requests, start=1):
         lines += _one_request(request, renderer, name, f"request {number} of {len(requests)}", showing.tokens)
-    return lines
+    return [*lines, *second_turn(sample, form, wording_under(sample.manner or Manner(), context.wording))]
 
 
 def asked_study(task: Task, showing: Showing) -> Study:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from evalsuite.contracts import CONTRACTS
+from evalsuite.formats import Wording
 from evalsuite.prompt_templates import sampled_template
 from evalsuite.strategies.base import Context
-from evalsuite.types import Sample
+from evalsuite.types import Manner, Sample
 
 
 def context_under(sample: Sample, context: Context) -> Context:
@@ -22,12 +23,17 @@ def context_under(sample: Sample, context: Context) -> Context:
         return context
     found = context.manners.get(manner)
     if found is None:
-        wording = replace(
-            context.wording,
-            output=CONTRACTS[manner.contract] if manner.contract else context.wording.output,
-            template=context.wording.template if manner.template is None else sampled_template(manner.template),
-            choices_first=manner.choices_first,
-        )
+        wording = wording_under(manner, context.wording)
         system = context.system if manner.system is None else manner.system
         found = context.manners[manner] = replace(context, wording=wording, system=system, laid_out={}, manners={})
     return found
+
+
+def wording_under(manner: Manner, wording: Wording) -> Wording:
+    """The words around a sample as a manner changes them."""
+    return replace(
+        wording,
+        output=CONTRACTS[manner.contract] if manner.contract else wording.output,
+        template=wording.template if manner.template is None else sampled_template(manner.template),
+        choices_first=manner.choices_first,
+    )

@@ -1,0 +1,69 @@
+"""What perturbations do not apply to: refused samples by reason, and cells that no strategy can ask."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from evalsuite.needs import words_of
+from evalsuite.plan import Plan, Refused
+
+MOST_REASONS = 3
+"""Reasons that a line names, the most frequent first."""
+
+
+def refusals_of(plan: Plan) -> dict[str, dict[str, dict[str, int]]]:
+    """Task to perturbation to reason to number of refused samples; only where there are any."""
+    found: dict[str, dict[str, dict[str, int]]] = {}
+    for (task, perturbation), shown in plan.variants.items():
+        reasons = Counter(one.reason for one in shown if isinstance(one, Refused))
+        if reasons:
+            found.setdefault(task, {})[perturbation] = dict(sorted(reasons.items()))
+    return found
+
+
+def perturbation_lines(plan: Plan) -> list[str]:
+    """What is shown of each task under each perturbation, and which cells are left out; none of a study without perturbations."""
+    if list(plan.perturbations) == ["none"]:
+        return []
+    refused = refusals_of(plan)
+    plain: dict[tuple[str, int], list[str]] = {}
+    lines = []
+    for (task, perturbation), shown in plan.variants.items():
+        renditions = [one for one in shown if not isinstance(one, Refused)]
+        reasons = refused.get(task, {}).get(perturbation, {})
+        n_samples = len({one.id for one in renditions})
+        if reasons or len(renditions) > n_samples:
+            several = f" in {len(renditions):,} renditions" if len(renditions) > n_samples else ""
+            lines.append(f"{perturbation} on {task}: {n_samples:,} samples{several}{_refused(reasons)}")
+        else:
+            plain.setdefault((task, n_samples), []).append(perturbation)
+    whole = [f"all {n_samples:,} samples of {task}, once each: {', '.join(names)}" for (task, n_samples), names in plain.items()]
+    return [*whole, *lines, *left_out_lines(plan)]
+
+
+def left_out_lines(plan: Plan) -> list[str]:
+    """Which perturbations are not asked under which strategies, and why."""
+    cells: dict[tuple[str, str, str], list[str]] = {}
+    for (task, strategy, perturbation), lacks in plan.unmet.items():
+        cells.setdefault((perturbation, task, words_of([lacks])), []).append(strategy)
+    return [
+        f"{perturbation} on {task} is not asked under {', '.join(own)}: needs {why}" for (perturbation, task, why), own in cells.items()
+    ]
+
+
+def second_turn_lines(plan: Plan) -> list[str]:
+    """How many second turns there are, which follow from what a model says in the first and so cannot be counted before."""
+    model = next(iter(plan.models))
+    shown = [one for cell in plan.cells(model) for one in plan.shown(cell) if not isinstance(one, Refused)]
+    n = sum(one.dialogue is not None for one in shown)
+    what = f"second turns: at most {n:,} more requests of each model, not counted above, since what is sent holds its first answers"
+    return [what] if n else []
+
+
+def _refused(reasons: dict[str, int]) -> str:
+    if not reasons:
+        return ""
+    named = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
+    told = "; ".join(f"{n:,} {reason}" for reason, n in named[:MOST_REASONS])
+    rest = len(named) - MOST_REASONS
+    return f", {sum(reasons.values()):,} refused ({told}{f'; {rest} more reasons' if rest > 0 else ''})"
