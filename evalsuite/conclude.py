@@ -12,7 +12,7 @@ import orjson
 import pandas as pd
 import pyarrow.parquet as pq
 
-from evalsuite import perturbations, strategies
+from evalsuite import strategies
 from evalsuite.cards import metrics_of
 from evalsuite.config import PluginEntry
 from evalsuite.environment import environment_of
@@ -20,6 +20,7 @@ from evalsuite.outputs import OutDir, write_text
 from evalsuite.overlap import repeats_lines
 from evalsuite.own_aggregates import own_aggregates
 from evalsuite.perturbations.base import PerturbationSpec
+from evalsuite.perturbations.found import perturbation_specs
 from evalsuite.plan import Plan, Refused
 from evalsuite.plugins import load_specs
 from evalsuite.prompts import pair_difference
@@ -201,7 +202,7 @@ def design_of(plan: Plan, metrics: Mapping[str, Metric], *, exploratory: bool) -
 
 def labels_of(plan: Plan) -> Labels:
     """Languages, families, models and strategies of a plan."""
-    specs, kinds = load_specs(strategies), load_specs(perturbations)
+    specs, kinds = load_specs(strategies), perturbation_specs()
     cards = {name: task.task.card for name, task in plan.tasks.items()}
     return Labels(
         languages={name: card.language for name, card in cards.items()},

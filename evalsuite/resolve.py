@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from evalsuite import perturbations, strategies
+from evalsuite import strategies
 from evalsuite.config import EngineEntry, PluginEntry, Study, TaskEntry, faults_of, load_study
 from evalsuite.data import LoadedSplit, load_split, pool_without
 from evalsuite.engines import check_settings
@@ -19,6 +19,7 @@ from evalsuite.models import ModelEntry, default_pairs, find_checkpoint, load_re
 from evalsuite.needs import check_needs, unmet_needs
 from evalsuite.overlap import without_repeats, without_twins
 from evalsuite.perturbations.base import Perturb
+from evalsuite.perturbations.found import perturbation_specs
 from evalsuite.plan import (
     Plan,
     PlannedModel,
@@ -85,7 +86,7 @@ def resolve(
     check_names(faults, study, chosen, registry, tasks)
     check_unseal(faults, study, chosen)
     built_strategies = _build(faults, "strategies", study.strategies, load_specs(strategies))
-    built_perturbations: Mapping[str, Perturb] = _build(faults, "perturbations", study.perturbations, load_specs(perturbations))
+    built_perturbations: Mapping[str, Perturb] = _build(faults, "perturbations", study.perturbations, perturbation_specs())
     check_analysis(faults, study)
     check_lenders(faults, built_strategies, registry)
     faults.settle()
@@ -136,7 +137,7 @@ def resolve(
 
 def _needs(study: Study) -> dict[str, frozenset[Need]]:
     """What each perturbation needs of a strategy; names and options are known to be in order."""
-    specs = load_specs(perturbations)
+    specs = perturbation_specs()
     checked = ((entry, specs[entry.name]) for entry in study.perturbations)
     return {entry.label: spec.needs(spec.options.model_validate(entry.options)) for entry, spec in checked}
 

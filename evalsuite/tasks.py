@@ -6,13 +6,10 @@ the group `evalsuite.tasks`, the bundled plugins. Nothing registers itself on im
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
-import importlib.util
 import os
 import re
 import sys
-import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +25,7 @@ from evalsuite.cards import validation_split as validation_split
 from evalsuite.errors import Fault, UserError, nearest
 from evalsuite.formats import WORDINGS, default_wording
 from evalsuite.metrics import METRICS
+from evalsuite.plugin_files import import_file
 from evalsuite.rows import AnswerKind, read_name
 from evalsuite.rows import Row as Row
 from evalsuite.rows import RowError as RowError
@@ -188,7 +186,7 @@ def _bundled() -> Path:
 def _from_folder(place: Path, faults: list[Fault]) -> dict[str, Task]:
     loaded: dict[str, Task] = {}
     for file in sorted(place.glob("[!._]*/task.py")):
-        module = _import(file, faults)
+        module = import_file(file, f"evalsuite_task_{file.parent.name}", faults)
         for task in _tasks_of(module, str(file), faults) if module else ():
             _add(replace(task, folder=task.folder or file.parent), str(file), loaded, faults)
     return loaded
@@ -226,28 +224,6 @@ def _tasks_of(module: Any, where: str, faults: list[Fault]) -> tuple[Task, ...]:
     wrong = "missing" if tasks is None else type(tasks).__name__
     faults.append(Fault(file=where, key="TASKS", value=wrong, allowed="a tuple of evalsuite.tasks.Task, e.g. TASKS = (choice_task(...),)"))
     return ()
-
-
-def _import(file: Path, faults: list[Fault]) -> ModuleType | None:
-    """Import a plugin by its path, under a name that no other module can have."""
-    name = f"evalsuite_task_{file.parent.name}_{hashlib.sha256(str(file).encode()).hexdigest()[:12]}"
-    spec = importlib.util.spec_from_file_location(name, file)
-    if spec is None or spec.loader is None:
-        raise ValueError(f"no loader for {file}")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses look their module up here
-    try:
-        spec.loader.exec_module(module)
-    except SyntaxError as error:
-        faults.append(Fault(file=f"{error.filename}:{error.lineno}", key="", value=str(error.msg), allowed="valid Python"))
-    except Exception as error:  # noqa: BLE001 - a person's module may raise anything; it becomes a fault at its own line
-        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)]
-        line = f":{frames[-1].lineno}" if frames else ""
-        faults.append(Fault(file=f"{file}{line}", key="", value=type(error).__name__, allowed=f"a module that can be imported ({error})"))
-    else:
-        return module
-    del sys.modules[name]
-    return None
 
 
 def _card_faults(card: TaskCard) -> Iterator[tuple[str, str, str]]:

@@ -115,8 +115,9 @@ def strategies_list() -> None:
     """All strategies with their options."""
     from evalsuite import strategies as package
     from evalsuite.listings import spec_lines
+    from evalsuite.plugins import load_specs
 
-    show(spec_lines(package))
+    show(spec_lines(load_specs(package)))
 
 
 @main.group()

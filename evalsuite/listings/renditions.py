@@ -6,12 +6,11 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from evalsuite import perturbations
 from evalsuite.config import PluginEntry, Study, faults_of
 from evalsuite.errors import Fault, UserError, nearest
 from evalsuite.formats import Format, Wording, lay_out_again
 from evalsuite.perturbations.base import Refusal
-from evalsuite.plugins import load_specs
+from evalsuite.perturbations.found import perturbation_specs
 from evalsuite.types import Sample
 
 RULE = "-" * 40
@@ -31,7 +30,7 @@ def renditions(sample: Sample, name: str | None, study: Study) -> tuple[Sample, 
     if name is None:
         return (sample,)
     entry = next((entry for entry in study.perturbations if entry.label == name), PluginEntry(name=name))
-    specs = load_specs(perturbations)
+    specs = perturbation_specs()
     if entry.name not in specs:
         known = {*specs, *(own.label for own in study.perturbations)}
         raise UserError(Fault(file="command line", key="--perturbation", value=name, allowed=nearest(name, known)))

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
-from evalsuite import perturbations
 from evalsuite.config import TaskEntry, load_study
 from evalsuite.data import load_split, locate
 from evalsuite.errors import Fault, UserError, nearest
@@ -18,7 +16,7 @@ from evalsuite.formats import default_wording, lay_out
 from evalsuite.listings.renditions import RULE, rendition_of, renditions, second_turn
 from evalsuite.listings.tokens import Showing, asked_study, request_lines
 from evalsuite.perturbations.base import PerturbationSpec, Refusal
-from evalsuite.plugins import load_specs
+from evalsuite.perturbations.found import perturbation_specs
 from evalsuite.prompts import conversation
 from evalsuite.strategies.manners import wording_under
 from evalsuite.strategies.options import FormatOptions
@@ -95,16 +93,16 @@ def task_check_lines(names: tuple[str, ...]) -> tuple[list[str], bool]:
     return lines, complete
 
 
-def spec_lines(package: ModuleType, about: Callable[[Any], str] | None = None) -> list[str]:
-    """Plugins of a package with the defaults of their options and their sources; then what each option means, once.
+def spec_lines(specs: Mapping[str, Any], about: Callable[[Any], str] | None = None) -> list[str]:
+    """Plugins with the defaults of their options and their sources; then what each option means, once.
 
     Args:
-        package: its modules that define `SPEC` are listed.
+        specs: by name.
         about: more of a plugin, in one line; None: nothing.
     """
     lines = []
     meanings: dict[str, dict[str, list[str]]] = {}
-    for name, spec in load_specs(package).items():
+    for name, spec in specs.items():
         lines.append(f"{name}: {spec.summary}")
         lines += [] if about is None else wrapped(about(spec))
         fields = spec.options.model_fields
@@ -133,7 +131,7 @@ def perturbation_spec_lines() -> list[str]:
             return f"{spec.family}; its options decide whether the right choice stays{words}"
         return f"{spec.family}; the right choice {'stays' if spec.preserves_meaning else 'changes'}{words}"
 
-    return spec_lines(perturbations, about)
+    return spec_lines(perturbation_specs(), about)
 
 
 def wrapped(text: str, first: str = "    ") -> list[str]:
