@@ -1,29 +1,30 @@
-"""Orders of a sample's choices: drawing them, showing a sample in one, and which samples cannot be re-ordered."""
+"""Orders of a sample's choices: drawing them, showing a sample in one, and which samples cannot be changed so."""
 
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import replace
 
 import numpy as np
 
+from evalsuite.choice_references import names_labels, names_places, speaks_of_all
 from evalsuite.types import Sample
 
-# A choice that names its neighbours by label or place means something else, or nothing, in another order.
-REFERS_TO_ORDER = re.compile(
-    r"\b(?:both|either|neither|only|all|none|options?|choices?|answers?)\s+\(?[A-E]\)?(?:\s*(?:,|and|or|&)\s*\(?[A-E]\)?)*\s*(?:$|\.|are\b|is\b)"
-    r"|^\W*\(?[A-E]\)?\s*(?:,|and|or|&|y|e|o)\s*\(?[A-E]\)?\W*$"
-    r"|\b(?:above|preceding|previous|following|anteriores?|precedentes?|siguientes?)\b"
-    r"|\b(?:respuestas?|opci[oó]n(?:es)?)\s+(?:[a-e1-5]\b|correctas?\b)"
-    r"|^\W*[1-5]\s*(?:,|and|or|y|e|o)\s*[1-5]\b",
-    re.IGNORECASE,
-)
+
+def refers_to_labels(sample: Sample) -> bool:
+    """Whether other labels would change what is asked: a choice, or somebody in the text, names choices by label."""
+    n = len(sample.choices)
+    return sample.suggested is not None or any(names_labels(choice, at, n) for at, choice in enumerate(sample.choices))
 
 
 def refers_to_order(sample: Sample) -> bool:
-    """Whether another order would change what is asked: a choice, or somebody in the text, refers to choices by label or place."""
-    return sample.suggested is not None or sample.n_unlisted > 0 or any(REFERS_TO_ORDER.search(choice) for choice in sample.choices)
+    """Whether another order would change what is asked: a choice, or somebody in the text, names choices by label or place."""
+    return sample.n_unlisted > 0 or refers_to_labels(sample) or any(map(names_places, sample.choices))
+
+
+def refers_to_others(sample: Sample) -> bool:
+    """Whether what is asked would change if a choice were replaced, added or taken out: one names others, or speaks of all of them."""
+    return refers_to_order(sample) or any(map(speaks_of_all, sample.choices))
 
 
 def drawn_orders(n_choices: int, n_orders: int, seed: int) -> tuple[tuple[int, ...], ...]:

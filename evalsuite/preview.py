@@ -143,7 +143,7 @@ def first_requests(
         plan: the study.
         model: one of its models; of one that is only asked for what it lends, the strategies for which it does.
         renderer: its renderer.
-        n_samples: items per cell; None: all.
+        n_samples: items per cell, those with the most choices first, since they need the most labels; None: all.
         faults: receives rendering faults; None: they are raised.
         candidate: number of the prompt, where one is chosen among several; strategies with fewer are left out.
     """
@@ -165,9 +165,10 @@ def first_requests(
             continue
         context = context_for(plan, model, cell.task, renderer, cell.replicate)
         left, state = n_samples, state_for(plan, model.name, cell.task, cell.strategy, prepared)
-        for shown in plan.shown(cell):
-            if isinstance(shown, Refused) or left == 0:
-                continue
+        rendered = (shown for shown in plan.shown(cell) if not isinstance(shown, Refused))
+        for shown in rendered if n_samples is None else sorted(rendered, key=lambda sample: -len(sample.choices)):
+            if left == 0:
+                break
             left = None if left is None else left - 1
             # Who lends reasoning alone writes it, and is never asked as the models under test are.
             lends = model.name not in plan.models and strategy.trial is None

@@ -140,8 +140,8 @@ def headed(word: str, text: str, template: Template) -> str:
 
 
 def listed(labels: Sequence[str], choices: Sequence[str], language: str, template: Template) -> str:
-    """The choices under their labels and, if the template has one, their header."""
-    items = [f"{template.label.format(label)} {choice}" for label, choice in zip(labels, choices, strict=True)]
+    """The choices under their labels and, if the template has one, their header; a choice whose label is empty stands alone."""
+    items = [f"{template.label.format(label)} {choice}" if label else choice for label, choice in zip(labels, choices, strict=True)]
     words = _OPTIONS.get(template.option_header, {})
     return headed(words.get(language, words.get("en", "")), template.option_spacing.join(items), template)
 

@@ -6,6 +6,7 @@ plain form, a uniform draw among the orders that differ from the original one.
 
 from __future__ import annotations
 
+import math
 from typing import Annotated
 
 import numpy as np
@@ -13,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from evalsuite.choice_orders import refers_to_order, reordered
 from evalsuite.perturbations.base import Perturb, PerturbationSpec, Refusal
+from evalsuite.perturbations.choice_samples import unfit_choices
 from evalsuite.seeds import derive_seed
 from evalsuite.types import Sample
 
@@ -29,18 +31,19 @@ def shuffled(sample: Sample, seed: int, n_variants: int) -> tuple[Sample, ...] |
     """Variants of a sample in `n_variants` distinct orders, none of them the original.
 
     Args:
-        sample: a sample with choices.
+        sample: a sample with choices; several may be right.
         seed: study seed; the orders depend on it and on the sample's id only.
         n_variants: how many; fewer come back where fewer orders exist.
     """
+    refusal = unfit_choices(sample)
+    if refusal is not None:
+        return refusal
     n = len(sample.choices)
-    if n < 2:
-        return Refusal(reason="fewer than two choices")
     if refers_to_order(sample):
         return Refusal(reason="a choice refers to others by label or place")
     rng = np.random.default_rng(derive_seed(seed, "shuffle_choices", sample.id))
     identity = tuple(range(n))
-    n_orders = int(np.prod(np.arange(2, n + 1))) - 1
+    n_orders = math.factorial(n) - 1
     orders: list[tuple[int, ...]] = []
     while len(orders) < min(n_variants, n_orders):
         order = tuple(int(index) for index in rng.permutation(n))
