@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from evalsuite import prompt_templates
-from evalsuite.contracts import Contract
+from evalsuite.contracts import Contract, asked
 from evalsuite.prompt_templates import DEFAULT, Template
 from evalsuite.types import Sample
 
@@ -119,6 +119,13 @@ _REASONED = {
     },
 }
 
+_NOT_LETTERS = {
+    "en": (("the letters of", "the numbers of", "the labels of"), ("the letter of", "the number of", "the label of")),
+    "es": (("las letras de", "los números de", "los identificadores de"), ("la letra de", "el número de", "el identificador de")),
+    "fr": (("les lettres de", "les numéros de", "les identifiants de"), ("la lettre de", "le numéro de", "l'identifiant de")),
+}
+"""What output contracts call letters, and what they call numbers and other labels instead."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Layout:
@@ -163,14 +170,19 @@ def written_contract(sample: Sample, wording: Wording) -> str:
     """
     if wording.output is None:
         return _filled(wording.contract, sample, wording)
-    words = wording.output.words.get(sample.language)
+    words = asked(wording.output, sample, labels_of(sample))
     if words is None:
         raise ValueError(f"sample {sample.id}: contract {wording.output.name} has no words in {sample.language}")
     return words
 
 
 def _filled(contract: str, sample: Sample, wording: Wording) -> str:
-    """An output contract with the answer line as the template has it."""
+    """An output contract with the answer line as the template has it and its labels called what they are."""
+    listed = sample.labels[: len(sample.labels) - sample.n_unlisted]
+    if not all(len(label) == 1 and label.isalpha() for label in listed):
+        numbers = all(label.isdecimal() for label in listed)
+        for letters, others, rest in _NOT_LETTERS.get(sample.language, ()):
+            contract = contract.replace(letters, others if numbers else rest)
     template = wording.template or DEFAULT
     start = prompt_templates.line_start(answer_word(sample, wording), template)
     if sample.choices:
@@ -195,7 +207,8 @@ def read_as_default(text: str, sample: Sample, wording: Wording) -> str:
     template = wording.template
     if template is None:
         return text
-    labels = labels_of(sample) if sample.choices else ()
+    # Choices without labels are answered by their texts.
+    labels = tuple(filter(None, labels_of(sample))) if sample.choices else ()
     found = prompt_templates.answers_as_default(text, answer_word(sample, wording), wording.answer, labels, template)
     return prompt_templates.question_as_default(found, wording.question, template) if template.question_header else found
 

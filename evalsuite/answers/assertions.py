@@ -12,14 +12,15 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from evalsuite.answers import cues, rejection, several
+from evalsuite.answers import cues, rejection, several, unlisted
 from evalsuite.answers.labels import Found, Options, own_end, read_at
-from evalsuite.answers.lines import LabelLine, in_list
+from evalsuite.answers.lines import LabelLine, in_list, lines_of
 
 # ranks of an assertion: a higher one is the conclusion of lower ones before it
 WEAK, STATED, CONCLUDED, EXPLICIT, FINAL = range(5)
 
 _LINE_REST = re.compile(r"[\s.!)\]}\"'”]*")
+_CLAUSE_REST = re.compile(r"[)\]\"'”]*(?:[.,;:!(\n]|\s*$|\s+(?:because|since|as|porque|ya\s+que|pues)\b)")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,7 +80,7 @@ def asserted_in(source: Source, cue: str) -> tuple[tuple[Assertion, ...], tuple[
     """All assertions in the order of the text, and where sentences that announce an answer go on without a label or choice."""
     begins = {line.start: place for place, line in enumerate(source.label_lines)}
     stated, open_ends = _statements(source, begins)
-    asserted = [*_contract_lines(source, cue, begins), *_marked(source), *stated, *_called_correct(source)]
+    asserted = [*_contract_lines(source, cue, begins), *_marked(source), *stated, *_called_correct(source), *_refusals(source)]
     return tuple(sorted(asserted, key=lambda one: (one.begin, one.start))), tuple(open_ends)
 
 
@@ -87,7 +88,7 @@ def withdrawals_in(source: Source) -> Withdrawals:
     """Where an output takes something back; to call a choice wrong takes nothing back if the question asks for that."""
     of_choice: dict[int, list[int]] = {}
     places = {label: index for index, label in enumerate(source.options.labels)}
-    if not source.unwanted:
+    if not source.unwanted and source.options.by_length:
         for match in rejection.called_wrong_pattern(source.options.labels).finditer(source.text):
             of_choice.setdefault(places[match.group(1)], []).append(match.start(1))
     return Withdrawals(
@@ -193,6 +194,10 @@ def _statements(source: Source, begins: dict[int, int]) -> tuple[list[Assertion]
     """Sentences that announce an answer, and where those go on that name neither a label nor a choice there."""
     text, stated, open_ends = source.text, [], []
     for start, end in sorted(set(cues.statement_ends(text))):
+        instead = _instead(source, start, end)
+        if instead is not None:
+            stated.append(instead)
+            continue
         if rejection.is_doubted(text, start, end, inverted=source.inverted, unwanted=source.unwanted):
             continue
         found = _read_at(source, end, begins)
@@ -211,9 +216,19 @@ def _statements(source: Source, begins: dict[int, int]) -> tuple[list[Assertion]
     return stated, open_ends
 
 
+def _instead(source: Source, start: int, end: int) -> Assertion | None:
+    """What a statement names behind "but", if it ends with that and negates what stands before: "the answer is not B but C"."""
+    text = source.text
+    begin = cues.contrast_end(text, start, end)
+    found = None if begin is None or rejection.is_disbelieved(text, start) else _standing(source, read_at(text, begin, source.options))
+    if begin is None or found is None or _CLAUSE_REST.match(text, found.end) is None:
+        return None
+    return Assertion(rule="statement", start=start, begin=begin, found=found, rank=STATED, strong=True)
+
+
 def _called_correct(source: Source) -> Iterator[Assertion]:
     """Labels that are the subject of "is correct", unless the question asks for what is wrong."""
-    if source.inverted:
+    if source.inverted or not source.options.by_length:
         return
     if source.options.several:
         yield from _called_correct_together(source)
@@ -223,6 +238,16 @@ def _called_correct(source: Source) -> Iterator[Assertion]:
         if not rejection.is_disbelieved(source.text, match.start(1)):
             found = Found(indices=(places[match.group(1)],), end=match.end())
             yield Assertion(rule="statement", start=match.start(), begin=match.start(1), found=found, rank=STATED, strong=True)
+
+
+def _refusals(source: Source) -> Iterator[Assertion]:
+    """Sentences and lines that say that no choice is right, where that is an answer."""
+    if source.options.unlisted is None:
+        return
+    for one in unlisted.refusals_in(source.text, lines_of(source.text), source.options.labels, inverted=source.inverted):
+        rank = CONCLUDED if one.opens or one.concludes else WEAK if one.loose else STATED
+        found = Found(indices=(source.options.unlisted,), end=one.end)
+        yield Assertion(rule="refusal", start=one.start, begin=one.start, found=found, rank=rank, strong=not one.loose)
 
 
 def _called_correct_together(source: Source) -> Iterator[Assertion]:

@@ -50,11 +50,28 @@ _MEANT = re.compile(
     r"\b(?:I\s+meant|it\s+(?:should|must)\s+be|quise\s+decir|quería\s+decir|(?:debería|tiene\s+que)\s+ser|je\s+voulais\s+dire)\s+",
     re.IGNORECASE,
 )
+_AMONG = re.compile(
+    r"\b(?:answer|choice|respuesta|opción)\b[^\n.:;?!]{0,60}?\b(?:is|está)\s+(?:among|one\s+of|entre)\b[^\n.:;?!]{1,40}:\s*"
+    r"(?:(?:it\s+is|it['’]s|es)\s+)?",
+    re.IGNORECASE,
+)
+_LIKELY = re.compile(
+    r"^[ \t]*+(?:(?:most|very)\s+likely|probably|probablemente|seguramente|muy\s+probablemente)[,:]?[ \t]++", re.IGNORECASE | re.MULTILINE
+)
+_CONTRAST = re.compile(r"(?:not\s+|no\s+)?[^.;\n]{1,60}?[ ,](?:but|sino)\s+(?:rather\s+)?(?:(?:it\s+is|is|es)\s+)?", re.IGNORECASE)
+_NOT = re.compile(r"\b(?:not|no)\b|n['’]t\b", re.IGNORECASE)
 _ONLY_LA = re.compile(
-    r"^[ \t]*+(?:(?:creo que )?(?:es|sería|será)\s+)?la\s+(?=[A-Z0-9]{1,2}[ \t]*+[.)]?[ \t]*+$)", re.IGNORECASE | re.MULTILINE
+    r"^[ \t]*+(?:(?:en mi opinión|a mi juicio|sin (?:ninguna )?duda(?: alguna)?|claramente|yo diría que|creo que),?\s+)?"
+    r"(?:(?:es|sería|será)\s+)?la\s+(?=[A-Z0-9]{1,2}(?:[ \t]*+[.)]?[ \t]*+$|\.[ \t]))",
+    re.IGNORECASE | re.MULTILINE,
 )
 _INLINE = re.compile(r"\b" + _NOUN + r"(?:\s+" + _ADJECTIVE + r")*+\s*+:\s*+", re.IGNORECASE)
-_FIELD = re.compile(r"\"(?:answer|respuesta|réponse)(?:_\w{1,20})?\"\s*+:\s*+|<(?:answer|respuesta|réponse)>\s*+", re.IGNORECASE)
+_FIELD = re.compile(
+    r"[\"'“](?:(?:correct|final|right|best|selected|chosen|my)[_ ]?)?"
+    r"(?:answer|choice|option|letter|respuesta|opci[oó]n|alternativa|letra|réponse)(?:_\w{1,20})?[\"'”]\s*+:\s*+"
+    r"|(?<![/\w])[<\[]?(?:answer|respuesta|réponse)[>\]]\s*+",
+    re.IGNORECASE,
+)
 _BOX = re.compile(r"\\boxed\s*+\{\s*+\{?")
 _OPTION = re.compile(
     r"\b(?:options?|choices?|letter|answer|opci[oó]n|alternativa|letra|respuesta|réponse|lettre|proposition)[ \t]+", re.IGNORECASE
@@ -119,7 +136,10 @@ def correct_pattern(labels: tuple[str, ...]) -> re.Pattern[str]:
     nouns = r"(?i:options?|choice|answer|letter|opci[oó]n|alternativa|letra|respuesta|réponse)"
     subject = r"(?:^|[.!?:;,]\s+|\b(?:" + nouns + r"|(?i:therefore|thus|so|but|that|pero|que|l[ae]))\s+)"
     named = r"\s*+(?:\([^()\n]{0,120}\)\s*+)?+"
-    verb = r"(?:is|es|est)\s+(?:(?:the|la|el|le|una|a)\s+)?(?:(?i:most|single|likely|más)\s+){0,2}"
+    verb = (
+        r"(?:is|es|est|seems(?:\s+to\s+be)?|appears\s+to\s+be|would\s+be|sería|parece(?:\s+ser)?)\s+"
+        r"(?:(?:the|la|el|le|una|a)\s+)?(?:(?i:most|single|likely|más)\s+){0,2}"
+    )
     praise = (
         r"(?i:correct|right|best|likely|appropriate|suitable|accurate|"
         r"correcta|probable|respuesta|adecuada|acertada|mejor|correcte|bonne|exacte|vraie|juste|réponse)\b"
@@ -129,7 +149,7 @@ def correct_pattern(labels: tuple[str, ...]) -> re.Pattern[str]:
 
 def statement_ends(text: str) -> Iterator[tuple[int, int]]:
     """(start of the cue, where its answer would begin) of every sentence that announces an answer."""
-    for pattern in (*_STATEMENTS, _FRENCH_FIRST, _CHOOSING, _IT_IS, _MEANT, _ONLY_LA, _INLINE):
+    for pattern in (*_STATEMENTS, _FRENCH_FIRST, _CHOOSING, _IT_IS, _MEANT, _AMONG, _LIKELY, _ONLY_LA, _INLINE):
         for found in pattern.finditer(text):
             yield found.start(), found.end()
 
@@ -142,6 +162,25 @@ def field_ends(text: str) -> Iterator[int]:
 def box_ends(text: str) -> Iterator[int]:
     r"""Where the content of a \boxed{} begins."""
     return (found.end() for found in _BOX.finditer(text))
+
+
+def contrast_end(text: str, start: int, end: int) -> int | None:
+    """Where a statement with a negation goes on with what holds instead: "the answer is not B but C", "no es la B, sino la C".
+
+    Args:
+        text: plain output.
+        start: start of the statement.
+        end: where its answer would begin.
+    """
+    if _NOT.search(text, start, min(len(text), end + 4)) is None:
+        return None
+    found = _CONTRAST.match(text, end)
+    return None if found is None else found.end()
+
+
+def speaks_of_answer(text: str) -> bool:
+    """Whether a text speaks of the answer or an option."""
+    return _SPEAKS_OF_ANSWER.search(text) is not None
 
 
 def option_ends(text: str) -> Iterator[int]:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 
+from evalsuite.answers import unlisted
 from evalsuite.answers.tokens import ChoiceTexts, Word, choice_texts, is_article, words_from
 from evalsuite.types import Sample
 
@@ -58,11 +59,13 @@ class Options:
     labels: tuple[str, ...]
     """Label of each shown choice."""
     by_length: tuple[tuple[str, int], ...]
-    """(label, index), longest label first."""
+    """(label, index), longest label first; those that are empty, since none is shown, left out."""
     texts: ChoiceTexts
     """The choices, ready to be found."""
     several: bool
     """True if the task asks for every right choice, however many this sample has: only then may several be read."""
+    unlisted: int | None = None
+    """Shown position of the choice that stands for a refusal and is not listed; None where a refusal is no answer."""
 
 
 def labels_of(sample: Sample) -> tuple[str, ...]:
@@ -75,14 +78,22 @@ def labels_of(sample: Sample) -> tuple[str, ...]:
 
 
 def options_of(sample: Sample, *, several: bool) -> Options:
-    """Labels and texts of a sample's choices; `several` is the task's, since a sample's own number of right choices would give it away."""
-    labels = labels_of(sample)
-    ordered = sorted(((label, index) for index, label in enumerate(labels)), key=lambda pair: -len(pair[0]))
-    return Options(labels=labels, by_length=tuple(ordered), texts=choice_texts(sample.choices), several=several)
+    """Labels and texts of a sample's choices; `several` is the task's, since a sample's own number of right choices would give it away.
+
+    A choice that is shown without a label has one that nothing written matches: a character for private use and its number.
+    """
+    labels = tuple(label or f"\ue000{index}" for index, label in enumerate(labels_of(sample)))
+    # choices that are shown without labels have empty ones, which are never read
+    ordered = sorted(((label, index) for index, label in enumerate(labels) if label), key=lambda pair: -len(pair[0]))
+    n_listed = len(labels) - sample.n_unlisted
+    # what no prompt shows has no text that an output could name
+    texts = choice_texts([*sample.choices[:n_listed], *[""] * sample.n_unlisted])
+    refusal = n_listed if sample.n_unlisted else None
+    return Options(labels=labels, by_length=tuple(ordered), texts=texts, several=several, unlisted=refusal)
 
 
 def read_at(text: str, position: int, options: Options, *, skip: bool = True) -> Found | None:
-    """Labels that stand at a position, else the text of a choice that stands there; None if neither does.
+    """Labels that stand at a position, else the text of a choice or a refusal that stands there; None if none of them does.
 
     Args:
         text: plain output.
@@ -98,7 +109,11 @@ def read_at(text: str, position: int, options: Options, *, skip: bool = True) ->
         whole = options.texts.exactly(line)
         if whole is not None:
             return Found(indices=(whole,), end=start + len(line))
-    return labels if labels is not None else text_list(text, position, options)
+    found = labels if labels is not None else text_list(text, position, options)
+    if found is None and options.unlisted is not None:
+        end = unlisted.refusal_at(text, start)
+        return None if end is None else Found(indices=(options.unlisted,), end=end)
+    return found
 
 
 def label_at(text: str, position: int, options: Options) -> tuple[int, int] | None:
@@ -108,11 +123,19 @@ def label_at(text: str, position: int, options: Options) -> tuple[int, int] | No
         written = text[position:end]
         if written.casefold() != label.casefold() or (position and text[position - 1].isalnum()):
             continue
-        if written != label and not (len(label) == 1 and label.isalpha() and label.isupper()):
+        if written != label and not _in_other_case(label, written, text[end : end + 1]):
             continue
         if _ends_label(text, end, index, options, small=written != label):
             return index, end
     return None
+
+
+def _in_other_case(label: str, written: str, following: str) -> bool:
+    """Whether what is written may stand for a label whose letters differ in case only: "b" for "B", "B" for "b", "II" for "ii"."""
+    if len(label) > 1:
+        return label.isalpha() and label.islower() and written.isupper()
+    # "I would choose" is no Roman numeral.
+    return label.isalpha() and not (written == "I" and following in {" ", "'", "’", ","})
 
 
 def label_list(text: str, position: int, options: Options) -> Found | None:
@@ -270,7 +293,7 @@ def _ends_label(text: str, end: int, index: int, options: Options, *, small: boo
     if following in {"", "\n", ")", "]", "}", ">"}:
         return True
     if small and text[end - 1] in _VOWELS:
-        return following in {'"', ".", ":"} and not text[end + 1 : end + 2].strip(' "')
+        return text.startswith("</", end) or (following in {'"', "'", ".", ":"} and not text[end + 1 : end + 2].strip(" \"'}]"))
     if following in {"'", "’"}:
         return not text[end + 1 : end + 2].isalpha()
     if following in {'"', "”", "»", ",", ";", "!", "?", "(", "[", "<"}:
@@ -329,6 +352,8 @@ def _names_another(text: str, end: int, index: int, options: Options) -> bool:
     rest = _REST.match(text, end)
     if rest is None or rest.start(1) == end:
         return False
+    if options.unlisted not in {None, index} and unlisted.refusal_at(text, rest.start(1)) is not None:
+        return True
     named = options.texts.exactly(rest.group(1)) if len(rest.group(1)) <= 2000 else None
     return named is not None and named != index and rest.group(1).strip(" .").casefold() != options.labels[index].casefold()
 
@@ -347,6 +372,7 @@ def _ends_text(text: str, words: Sequence[Word], last: int) -> bool:
 def plain_text(output: str) -> str:
     """An output without what only decorates it: emphasis, code marks, headings, TeX commands, template marks; NFKC."""
     text = unicodedata.normalize("NFKC", output).replace("\r\n", "\n").replace("\u200b", "")
+    text = text.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", '"')
     text = re.sub(r"<\|[^|<>\n]{1,40}\|>|</?s>|\[/?INST\]", "\n", text)
     text = re.sub(r"\\(?:text|textbf|textrm|mathrm|mathbf|mbox)\s*+\{", "{", text)
     text = re.sub(r"\*++|`++|__++|\$++|\\[()\[\]]", "", text)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from evalsuite.answers.labels import Found, Options, label_at
 
-_LINE_START = re.compile(r"[ \t]*+(?:[-•>][ \t]++)?+[(\[<\"']?")
+_LINE_START = re.compile(r"[ \t]*+(?:[-•>][ \t]++)?+[(\[<\"'«“]?")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,7 +64,7 @@ def _label_line(text: str, lines: tuple[tuple[int, int], ...], number: int, opti
         return None
     index, after = label
     rest = text[after : min(end, after + 4)]
-    if not (rest.strip() == "" or rest[0] in ".):]-–—,>\"'" or rest.lstrip()[0] in "-–—:("):
+    if not (rest.strip() == "" or rest[0] in ".):]-–—,>\"'»”" or rest.lstrip()[0] in "-–—:("):
         return None
     follows = lines[number + 1][0] if number + 1 < len(lines) else None
     return LabelLine(index=index, start=start, after=after, end=end, number=number, blank_after=follows is None or follows > end + 1)

@@ -65,6 +65,22 @@ _PREDICATE_END = re.compile(
     r"porque|ya que|pues|que|pero|y|o|mientras|puesto|dado|cuando|si|para|en|con|sin|car|puisque|mais|et)\b",
     re.IGNORECASE,
 )
+_OPENING_END = re.compile(
+    r"[.;:,!?\n(]|\b(?:because|since|as|due|so|while|whereas|unlike|rather|instead|when|if|unless|"
+    r"porque|ya que|pues|puesto|dado|mientras|cuando|si|car|puisque)\b",
+    re.IGNORECASE,
+)
+_SEPARATORS = re.compile(r"[\s.,):\]\"'”»–—-]*+")
+_LATER = re.compile(
+    r"[.!?;][ \t]+(?:(?:this|it|that|which|est[aeo]|eso|ello|cela|ça)\b[^.!?;\n]{0,40}?\b|\b)(?:"
+    + _NOT_FIT
+    + "|"
+    + _WRONG_WORD
+    + "|"
+    + _UNFIT_WORD
+    + r")\b",
+    re.IGNORECASE,
+)
 _APPROVAL = re.compile(
     r"\b(?:correct[ae]?|right|best|indicated|appropriate|preferred|indicad[ao]|adecuad[ao]|mejor|bonne|elección)\b", re.IGNORECASE
 )
@@ -145,6 +161,30 @@ def is_rejected(text: str, start: int, end: int, *, unwanted: bool = False) -> b
     if _NEGATION.search(text, *span) is not None or _WRONG.search(text, *span) is not None:
         return True
     return is_refuted(text, end, unwanted=unwanted) or (not unwanted and _AVOID.search(text[span[0] : start]) is not None)
+
+
+def is_opening_rejected(text: str, end: int, stop: int, *, named: bool, unwanted: bool = False) -> bool:
+    """Whether a line that begins with a label goes on to reject it: "B. Not indicated", "B. Ibuprofen has no role", "B. X. It is wrong".
+
+    Looked at are the clause that follows, and later sentences about "it"; what the line says of other choices rejects nothing.
+
+    Args:
+        text: plain output.
+        end: offset after the label, or after its choice's own text.
+        stop: where the line, or as much of it as is looked at, ends.
+        named: the choice's own text stands before `end`.
+        unwanted: the question asks for what is wrong or to be avoided.
+    """
+    if is_refuted(text, end, unwanted=unwanted):
+        return True
+    separators = _SEPARATORS.match(text, end)
+    begin = end if separators is None else separators.end()
+    if not named or not text[end:begin].strip():
+        clause_end = _OPENING_END.search(text, begin, stop)
+        clause = (begin, clause_end.start() if clause_end else stop)
+        if _NEGATION.search(text, *clause) is not None or _WRONG.search(text, *clause) is not None:
+            return True
+    return not unwanted and _LATER.search(text, end, stop) is not None
 
 
 def is_refuted(text: str, end: int, *, unwanted: bool) -> bool:

@@ -1,6 +1,6 @@
 """The lenient rules, in the order in which they are tried; each is one function with a sentence and a source.
 
-A rule looks at a `Page` and returns what it found, or None. The first rule that finds something decides. Rules 1 to 5
+A rule looks at a `Page` and returns what it found, or None. The first rule that finds something decides. Rules 1 to 6
 share the assertions of the output, of which `assertions.settle` says which one stands: a conclusion over what was said on
 the way to it, a correction over what the output takes back. Other assertions that disagree are a `conflict` and nothing
 is read, whichever comes last.
@@ -21,6 +21,8 @@ from evalsuite.answers.tokens import asserted_mentions, first_clause, words_of
 
 _BOLD = re.compile(r"\*\*([^*\n]{1,200})\*\*|__([^_\n]{1,200})__")
 _PARENTHESIS = re.compile(r"\(\s?(\w{1,3})\s?\)")
+_NOT_THAT = re.compile(r"[\s.,):\]–—-]*+(?:(?:and|y)\s+)?(?:not|no|rather\s+than)\s+(?:la\s+|option\s+|opción\s+)?\(?", re.IGNORECASE)
+_LONG_WORD = re.compile(r"[^\W\d_]{3,}")
 _BECAUSE = re.compile(r"\s*+,?+\s*+(?:because|since|porque|ya que|pues|car|parce que)\b", re.IGNORECASE)
 
 
@@ -62,6 +64,11 @@ def statement(page: Page) -> Found | None:
     return _settled(page, "statement")
 
 
+def refusal(page: Page) -> Found | None:
+    """Where a contract allows it, a statement that no choice is right: "None of the above" (ours, in `unlisted`)."""
+    return _settled(page, "refusal")
+
+
 def leading(page: Page) -> Found | None:
     """A first line that begins with a label: "B", "B.", "(B)", "B) text", "B: text", "B because".
 
@@ -77,14 +84,17 @@ def leading(page: Page) -> Found | None:
     first = page.label_lines[0]
     distinct = {line.index for line in page.label_lines}
     found = _line_answer(page, first)
+    if (
+        found is not None
+        and found.conflict
+        and found.end > first.after
+        and page.asserted
+        and len(_LONG_WORD.findall(page.text, found.end, first.end)) > 1
+    ):
+        return None  # "A and C lower the pressure, so the answer is D": what a sentence begins with answers nothing
     bare = _is_bare(page, first)
     if len(distinct) == 1:
-        if bare or (
-            first.number == 0
-            and not rejection.is_rejected(page.text, first.start, min(first.end, first.after + 200), unwanted=page.unwanted)
-        ):
-            return found
-        return None
+        return found if bare or (first.number == 0 and not _line_rejected(page, first)) else None
     follower = page.label_lines[1]
     if first.number == 0 and bare and follower.number > 1:
         return found
@@ -192,6 +202,9 @@ def choice_line(page: Page) -> Found | None:
     if not page.lines or _in_echo(page):
         return None
     start = page.lines[0][0]
+    short = [page.text[begin:end] for begin, end in page.lines if end - begin <= 2000]
+    if len({page.options.texts.exactly(line) for line in short} - {None}) > 1:
+        return None  # a list of choices without labels
     for span in (page.lines[0], page.lines[-1]):
         whole = page.options.texts.exactly(page.text[slice(*span)]) if span[1] - span[0] <= 2000 else None
         if whole is not None:
@@ -212,7 +225,11 @@ def only_choice(page: Page) -> Found | None:
     stop = max((match.end() for match in re.finditer(r"[.!?:)]|\n", page.text)), default=0)
     text = page.text[:stop] if stop else page.text
     named = asserted_mentions(text, words_of(text), page.options.texts, unwanted=page.unwanted)
-    return Found(indices=tuple(named), end=len(text)) if len(named) == 1 and not _in_echo(page) else None
+    if len(named) != 1 or _in_echo(page):
+        return None
+    # "B. Incorrect. Ibuprofen is slow": what rejects a letter rejects its choice
+    heads = [line for line in page.label_lines if line.number == 0 and line.index in named]
+    return None if any(_line_rejected(page, line) for line in heads) else Found(indices=tuple(named), end=len(text))
 
 
 RULES: tuple[Rule, ...] = tuple(
@@ -223,6 +240,7 @@ RULES: tuple[Rule, ...] = tuple(
         answer_field,
         final_statement,
         statement,
+        refusal,
         leading,
         verdicts,
         everything,
@@ -266,6 +284,18 @@ def _is_bare(page: Page, line: LabelLine) -> bool:
     """Whether a label line holds nothing but the label, with or without its choice."""
     rest = page.text[line.after : min(line.end, line.after + 2000)]
     return not any(character.isalnum() for character in rest) or page.options.texts.exactly(rest) == line.index
+
+
+def _line_rejected(page: Page, line: LabelLine) -> bool:
+    """Whether a label line rejects its choice; where the question asks for what is wrong, "B. Oedema is not a sign" gives B."""
+    own = own_end(page.text, line.after, line.index, page.options)
+    if page.inverted and own is not None and not cues.speaks_of_answer(page.text[own : line.end]):
+        return False
+    end, stop = own or line.after, min(line.end, line.after + 200)
+    contrast = _NOT_THAT.match(page.text, end)
+    if contrast is not None and (label := label_at(page.text, contrast.end(), page.options)) is not None and label[0] != line.index:
+        return False
+    return rejection.is_opening_rejected(page.text, end, stop, named=own is not None, unwanted=page.unwanted)
 
 
 def _line_answer(page: Page, line: LabelLine) -> Found | None:

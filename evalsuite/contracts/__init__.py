@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from evalsuite.contracts.base import Contract, Labels
-from evalsuite.contracts.letter import CONTRACT as LETTER
+from evalsuite.contracts import json_object, letter, other_language, refuse, sentence, tag, text, words
+from evalsuite.contracts.base import Contract, Labels, asked
 
-__all__ = ["CONTRACTS", "Contract", "Labels"]
+__all__ = ["CONTRACTS", "Contract", "Labels", "asked"]
 
-CONTRACTS: dict[str, Contract] = {contract.name: contract for contract in (LETTER,)}
+CONTRACTS: dict[str, Contract] = {
+    module.CONTRACT.name: module.CONTRACT for module in (letter, json_object, sentence, other_language, tag, words, text, refuse)
+}
 """Every contract by name."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from evalsuite.contracts.base import Contract, Labels
+from evalsuite.contracts.base import Contract, Labels, place_of
 from evalsuite.types import Sample
 
 
@@ -15,8 +15,7 @@ def write(sample: Sample, labels: Labels, index: int) -> str:
 def read(output: str, sample: Sample, labels: Labels) -> int | None:
     """The label and nothing else, in its own case."""
     del sample
-    said = output.strip()
-    return list(labels).index(said) if said in labels else None
+    return place_of(output.strip(), labels)
 
 
 CONTRACT = Contract(
@@ -24,8 +23,8 @@ CONTRACT = Contract(
     summary="The label of the right choice and nothing else.",
     source="ours",
     words={
-        "en": "Answer with the letter of the right choice and nothing else.",
-        "es": "Contesta únicamente con la letra de la opción correcta.",
+        "en": "Answer with {label} of the right choice and nothing else.",
+        "es": "Contesta únicamente con {label} de la opción correcta.",
     },
     write=write,
     read=read,

@@ -12,12 +12,12 @@ from typing import Literal
 
 from evalsuite import answers, formats
 from evalsuite.contracts import Contract
-from evalsuite.formats import Format, Layout
+from evalsuite.formats import Format, Layout, Wording
 from evalsuite.prompts import conversation
 from evalsuite.seeds import derive_seed
 from evalsuite.strategies.base import Context
 from evalsuite.strategies.exemplars import Exemplar
-from evalsuite.types import Answer, Asking, Failure, Prompt, Reading, Request, Response, Sample, Sampling, Status
+from evalsuite.types import Answer, Asking, Failure, Message, Prompt, Reading, Request, Response, Sample, Sampling, Status
 
 Normalisation = Literal["raw", "token", "byte", "unconditional"]
 """How a choice's log-probability is made comparable: as it is; per token; per UTF-8 byte (lm-evaluation-harness `acc_norm`,
@@ -26,6 +26,16 @@ OLMES per-character); minus its log-probability after the bare cue (OLMES `pmi`,
 
 def prompt_for(sample: Sample, shots: Sequence[Exemplar], form: Format, context: Context) -> tuple[Prompt, Layout]:
     """The rendered prompt of a sample with its exemplars, and the sample's layout.
+
+    Raises:
+        ValueError: as `messages_for`.
+    """
+    messages, layout = messages_for(sample, shots, form, context)
+    return context.renderer.render(messages, joint=layout.joint), layout
+
+
+def messages_for(sample: Sample, shots: Sequence[Exemplar], form: Format, context: Context) -> tuple[tuple[Message, ...], Layout]:
+    """The conversation that asks a sample with its exemplars, and the sample's layout.
 
     Raises:
         ValueError: an exemplar is of the sample's own group, which only a programming error can bring here.
@@ -40,7 +50,7 @@ def prompt_for(sample: Sample, shots: Sequence[Exemplar], form: Format, context:
         system=context.system,
         shots_as=context.shots_as,
     )
-    return context.renderer.render(messages, joint=layout.joint), layout
+    return messages, layout
 
 
 def layouts_of(shots: Sequence[Exemplar], form: Format, context: Context) -> Sequence[tuple[Layout, str]]:
@@ -157,7 +167,7 @@ def read_output(response: Response, sample: Sample, context: Context, form: Form
     # Thoughts are cut first: an answer's line is told by where it stands.
     said = answers.without_thinking(response.text, context.thinking)
     if form == "generate" and context.wording.output is not None and sample.choices:
-        return read_under_contract(context.wording.output, said, response, sample, context)
+        return read_under_contract(context.wording.output, said, response, sample, context.wording)
     text, kept = formats.read_as_default(said, sample, context.wording), formats.contract_as_default(said, sample, context.wording)
     if form == "reasoned":
         return _read_reasoned(text, kept, response, sample, context)
@@ -171,15 +181,23 @@ def read_output(response: Response, sample: Sample, context: Context, form: Form
 
 
 def read_under_contract(
-    contract: Contract, said: str, response: Response, sample: Sample, context: Context
+    contract: Contract, said: str, response: Response, sample: Sample, wording: Wording
 ) -> tuple[Reading, Reading | None]:
-    """Lenient and strict reading of text that was asked for under an output contract; they agree where the contract is kept."""
+    """Lenient and strict reading of text that was asked for under an output contract; they agree where the contract is kept.
+
+    Args:
+        contract: what was asked for.
+        said: the generated text without thoughts.
+        response: the whole of it: an unread text that ended at the token limit is `truncated`.
+        sample: as shown.
+        wording: of its task, as the sample's manner changes it.
+    """
     index = contract.read(said, sample, formats.labels_of(sample))
     if index is not None:
         kept = Reading(status="scored", index=index, rule=f"contract:{contract.name}")
         return kept, kept
-    text = formats.read_as_default(said, sample, context.wording)
-    reading = answers.read_lenient(text, sample, context.wording)
+    text = formats.read_as_default(said, sample, wording)
+    reading = answers.read_lenient(text, sample, wording)
     return _or_truncated(reading, response), _or_truncated(Reading(status="unparsed"), response)
 
 

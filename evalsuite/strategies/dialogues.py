@@ -11,12 +11,11 @@ from dataclasses import replace
 
 from evalsuite import answers, formats
 from evalsuite.formats import Format
-from evalsuite.prompts import conversation
-from evalsuite.strategies.ask import Normalisation, ask, ask_prompted, layouts_of
+from evalsuite.strategies.ask import Normalisation, ask, ask_prompted, messages_for
 from evalsuite.strategies.base import Context
 from evalsuite.strategies.exemplars import Exemplar
 from evalsuite.strategies.manners import context_under
-from evalsuite.types import Answer, Asking, Dialogue, Message, Reading, Sample
+from evalsuite.types import Answer, Asking, Dialogue, Message, Sample
 
 
 def ask_twice(
@@ -34,7 +33,8 @@ def ask_twice(
 
     Returns:
         The second turn's answer, with the first one's reading and the costs of both. A first turn that failed or was too long gives its
-        status; one that could not be read goes on, since what was said is what the second turn answers to.
+        status; so does one that said nothing but thoughts. One that could not be read goes on, since what was said is what the second
+        turn answers to.
     """
     own = context_under(dialogue.first, context)
     first = yield from ask(dialogue.first, shots, form, own, normalisation)
@@ -43,15 +43,9 @@ def ask_twice(
     said = _said(first, dialogue.first, form, own)
     if not said:
         # Nothing was said that a second turn could answer to, and no template takes an empty turn.
-        return replace(first, reading=Reading(status="unparsed"), first=first.reading)
+        return replace(first, first=first.reading)
     around = context_under(sample, context)
-    opening = conversation(
-        instruction=own.wording.instruction,
-        shots=layouts_of(shots, form, own),
-        layout=formats.lay_out(dialogue.first, form, own.wording),
-        system=own.system,
-        shots_as=own.shots_as,
-    )
+    opening, _ = messages_for(dialogue.first, shots, form, own)
     layout = formats.lay_out_again(sample, form, around.wording, dialogue.said, repeats=dialogue.repeats)
     turns = (*opening, Message(role="assistant", text=said), Message(role="user", text=layout.user))
     second = yield from ask_prompted(around.renderer.render(turns, joint=layout.joint), layout, sample, form, around, normalisation)
@@ -67,6 +61,9 @@ def ask_twice(
 def _said(first: Answer, sample: Sample, form: Format, context: Context) -> str:
     """The model's first answer as its turn in the conversation: what it wrote without its thoughts, else what it chose."""
     if first.output is not None:
+        if context.thinking is not None and first.finish_reason == "length" and context.thinking[1] not in first.output:
+            # Cut off while it was thinking, whether its own text or the template opened the thoughts.
+            return ""
         return answers.without_thinking(first.output, context.thinking).strip()
     if first.reading.index is None:
         return ""

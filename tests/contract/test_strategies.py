@@ -16,7 +16,7 @@ from evalsuite.bytetext import decode
 from evalsuite.cards import Split, TaskCard, TaskKind
 from evalsuite.config import Decoding, Prompting
 from evalsuite.embedders.neighbours import Wanted
-from evalsuite.engines.stub import find_right
+from evalsuite.engines._stub_prompts import find_right
 from evalsuite.formats import default_wording, quantity_wording, several_wording
 from evalsuite.models import ChatEntry, Checkpoint
 from evalsuite.plugins import load_specs
