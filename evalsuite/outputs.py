@@ -83,12 +83,16 @@ SCORES_SCHEMA = pa.schema(
         ("first_index", pa.int32()),
         ("suggested_index", pa.int32()),
         ("strict_kept", pa.bool_()),
+        ("first_target", pa.string()),
+        ("n_choices", pa.int32()),
     ]
 )
 """Columns of scores.parquet: those of DESIGN 5 in its order, then ours. `item`: what a foreign task's own aggregation takes, as JSON.
 
-`first_index`: dialogues, the original index of the first turn's answer, null if none was read. `suggested_index`: original index of the
-choice that somebody in the text calls right. `strict_kept`: whether generated text kept its exact contract, null where there is none.
+`first_index`: dialogues, the original index of the first turn's answer, null if none was read. `first_target`: likewise `target` of the
+first turn, null where there is one turn. `suggested_index`: original index of the choice that somebody in the text calls right.
+`strict_kept`: whether generated text kept its exact contract, null where there is none.
+`n_choices`: how many choices are shown, without a refusal that is only allowed; null where there are none.
 `p_choices` stand in shown order, as `shown_position` and `shown_targets` count; `target` and `answer_index` in original order."""
 
 

@@ -5,6 +5,9 @@ neither on order nor on neighbours; its only trace is the option `log`.
 
 Behaviours: `first` takes the first candidate, `key` the right one (by a sheet), `uniform` any, `silent` says nothing,
 `chatty` wraps the right answer in talk, `fails` fails for some requests and is `first` for the others (or `key` with a sheet).
+`text` takes the choice whose text stands in the sheet as the right one of any question, wherever and however it is listed, and
+the first one where none does; `copies` takes the choice that somebody in the prompt names, and is `text` where nobody does. How
+these two write is told by the option `writes`.
 
 Log-probabilities of `next` and `continuation` are a softmax over what was offered plus a stated mass outside; those of
 `prompt` are a fixed random language model over bytes, unrelated to the behaviour.
@@ -15,9 +18,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import re
 import time
-import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,25 +26,22 @@ from typing import TypeVar
 from urllib.parse import parse_qsl
 
 import numpy as np
-import numpy.typing as npt
 
 from evalsuite.bytetext import EOS, N_VOCABULARY, decode, encode
 from evalsuite.engines._limits import Limits, refusal
+from evalsuite.engines._stub_numbers import along_prompt, chance, log_softmax, vector_of
+from evalsuite.engines._stub_prompts import asked_cue, find_right, shown_labels, taken_choice, written
 from evalsuite.engines.base import EngineInfo, EngineSettings
 from evalsuite.errors import Fault, UserError, nearest
 from evalsuite.types import Failure, FinishReason, Kind, Outcome, Request, Response
 
 KINDS: frozenset[Kind] = frozenset({"generate", "next", "continuation", "prompt", "embed"})
-BEHAVIOURS = ("first", "key", "uniform", "silent", "chatty", "fails")
+BEHAVIOURS = ("first", "key", "uniform", "silent", "chatty", "fails", "text", "copies")
+NEED_SHEET = ("key", "chatty", "text", "copies")
+FORMS = ("line", "talk", "json")
 
 GAP = 12.0
 """Log-odds of what a behaviour prefers against each of the rest."""
-
-N_DIMENSIONS = 64
-"""Length of an embedding: hashed counts of three-byte strings, scaled to length 1."""
-
-N_PREVIOUS_TOKENS = 8
-"""Context of the random language model behind `prompt`."""
 
 T = TypeVar("T")
 
@@ -68,6 +66,10 @@ def _log(text: str) -> str:
     return _checked(text, lambda value: bool(value) and Path(value).absolute().parent.is_dir() and not Path(value).is_dir())
 
 
+def _form(text: str) -> str:
+    return _checked(text, lambda value: value in FORMS)
+
+
 def _kinds(text: str) -> frozenset[str]:
     return _checked(frozenset(text.split(",")), lambda value: value <= KINDS)
 
@@ -83,6 +85,8 @@ OPTIONS: Mapping[str, tuple[Callable[[str], object], str]] = {
     "seed": (int, "a whole number"),
     "mass": (_share, "probability of all that is offered taken together, above 0 and below 1"),
     "cue": (str, "word before the answer in generated text"),
+    "writes": (_form, "line, talk or json: how `text` and `copies` write"),
+    "distracted_by": (lambda text: frozenset(text.split("|")), "strings, separated by |"),
     "every": (_positive, "1 or more: one request in so many fails"),
     "transient": (_flag, "true or false"),
     "recovers": (_flag, "true or false: a request that the log knows no longer fails"),
@@ -102,12 +106,18 @@ class Rules:
     """One of `BEHAVIOURS`."""
     sheet: Mapping[str, str]
     """Question to text of the right choice; empty unless given."""
+    right_texts: frozenset[str] = frozenset()
+    """Texts of the sheet's right choices."""
     seed: int = 0
     """Of `uniform` and of the language model behind `prompt`."""
     mass: float = 0.95
     """Probability on what is offered, taken together."""
     cue: str = "Answer"
     """Word before the answer in generated text."""
+    writes: str = "line"
+    """`text` and `copies`: an answer line with the cue that the prompt asks for, talk around the answer, or a JSON object."""
+    distracted_by: frozenset[str] = frozenset()
+    """`text` and `copies`: know nothing where any of these strings stands in the prompt."""
     every: int = 10
     """`fails`: one request in so many."""
     transient: bool = True
@@ -167,23 +177,9 @@ def read_path(path: str) -> Rules:
         except (ValueError, KeyError) as error:
             raise UserError(Fault(file=path, key=name, value=text, allowed=allowed)) from error
     sheet = _read_sheet(path, str(options.pop("sheet", "")))
-    if behaviour in ("key", "chatty") and not sheet:
+    if behaviour in NEED_SHEET and not sheet:
         raise UserError(Fault(file=path, key="sheet", value="", allowed=f"{behaviour} needs one: {OPTIONS['sheet'][1]}"))
-    return Rules(behaviour=behaviour, sheet=sheet, **options)  # type: ignore[arg-type]  # each was read by its own reader
-
-
-def find_right(text: str, sheet: Mapping[str, str]) -> tuple[str, str] | None:
-    """(right choice, its label) of the question that stands last in a prompt; the label is empty if choices are not listed.
-
-    Among questions that end at the same place the longest counts (one may be part of another). None if no question is known.
-    """
-    ends = ((text.rfind(question), question) for question in sheet)
-    found = max(((start + len(question), len(question), question) for start, question in ends if start >= 0), default=None)
-    if found is None:
-        return None
-    right = sheet[found[2]]
-    label = re.search(rf"^(\S{{1,8}})\. {re.escape(right)}$", text[found[0] :], re.MULTILINE)
-    return right, label.group(1) if label else ""
+    return Rules(behaviour=behaviour, sheet=sheet, right_texts=frozenset(sheet.values()), **options)  # type: ignore[arg-type]  # each was read by its own reader
 
 
 def request_id(request: Request) -> str:
@@ -246,10 +242,10 @@ class StubEngine:
         if request.kind == "generate":
             return _generated(request, self._rules)
         if request.kind == "prompt":
-            return _along_prompt(request, self._rules.seed)
+            return along_prompt(request, self._rules.seed)
         n_prompt_tokens = len(request.prompt.token_ids)
         if request.kind == "embed":
-            return Response(vector=_vector(request.prompt.token_ids), n_prompt_tokens=n_prompt_tokens)
+            return Response(vector=vector_of(request.prompt.token_ids), n_prompt_tokens=n_prompt_tokens)
         if request.kind == "next":
             logprobs = _offered([(token,) for token in request.candidates], request, self._rules)
             return Response(logprobs=tuple(values[0] for values in logprobs), n_prompt_tokens=n_prompt_tokens)
@@ -285,8 +281,8 @@ def _offered(offers: Sequence[tuple[int, ...]], request: Request, rules: Rules) 
         scores = np.zeros(len(different))
     else:
         # Drawn for sorted offers: each keeps its score when the request lists them in another order.
-        scores = _chance(rules.seed, request.prompt.token_ids, different).normal(size=len(different))
-    totals = dict(zip(different, (_log_softmax(scores) + math.log(rules.mass)).tolist(), strict=True))
+        scores = chance(rules.seed, request.prompt.token_ids, different).normal(size=len(different))
+    totals = dict(zip(different, (log_softmax(scores) + math.log(rules.mass)).tolist(), strict=True))
     found = []
     for offer in offers:
         # What is not preferred pays its price per token, so that it loses under every length normalisation too.
@@ -299,7 +295,10 @@ def _preferred(offers: Sequence[tuple[int, ...]], request: Request, rules: Rules
     """The offer that the behaviour takes; None if it has no preference."""
     if rules.behaviour == "first" or (rules.behaviour == "fails" and not rules.sheet):
         return offers[0]
-    right = find_right(decode(request.prompt.token_ids), rules.sheet)
+    text = decode(request.prompt.token_ids)
+    if rules.behaviour in ("text", "copies"):
+        return _offered_for(text, offers, rules)
+    right = find_right(text, rules.sheet)
     if right is None:
         return None
     choice, label = right
@@ -308,6 +307,20 @@ def _preferred(offers: Sequence[tuple[int, ...]], request: Request, rules: Rules
         # A label of several bytes is told from the others by its first one, as in the request.
         return texts.get(label) or texts.get(label[0]) or texts.get(choice)
     return texts.get(choice.strip())
+
+
+def _offered_for(text: str, offers: Sequence[tuple[int, ...]], rules: Rules) -> tuple[int, ...]:
+    """The offer that `text` or `copies` takes: by label, by the choice's own text, else the first."""
+    texts = {decode(offer).strip(): offer for offer in reversed(offers)}
+    known = _known_in(text, rules)
+    label, _ = taken_choice(text, known, copies=rules.behaviour == "copies")
+    by_label = (texts.get(label) or texts.get(label[0])) if label else None
+    by_text = next((offer for said, offer in texts.items() if said in known), None)
+    return by_label or by_text or offers[0]
+
+
+def _known_in(text: str, rules: Rules) -> frozenset[str]:
+    return frozenset() if any(said in text for said in rules.distracted_by) else rules.right_texts
 
 
 def _generated(request: Request, rules: Rules) -> Response:
@@ -337,53 +350,16 @@ def _answer(request: Request, rules: Rules) -> str:
     if rules.behaviour == "first" or (rules.behaviour == "fails" and not rules.sheet):
         return f"{rules.cue}: A"
     text = decode(request.prompt.token_ids)
+    if rules.behaviour in ("text", "copies"):
+        label, choice = taken_choice(text, _known_in(text, rules), copies=rules.behaviour == "copies")
+        return written(label or choice or shown_labels(text)[0], rules.writes, asked_cue(text, rules.cue) if label or not choice else "")
     right = find_right(text, rules.sheet)
     if right is None:
-        labels = _shown_labels(text)
+        labels = shown_labels(text)
         seed = request.sampling.seed if request.sampling is not None and request.sampling.temperature > 0 else None
-        said = labels[int(_chance(rules.seed, request.prompt.token_ids, seed).integers(len(labels)))]
+        said = labels[int(chance(rules.seed, request.prompt.token_ids, seed).integers(len(labels)))]
     else:
         said = right[1] or right[0]
     if rules.behaviour == "chatty":
-        return f"Sure! I have looked at every choice.\nThe answer is {said}. Let me know if you have more questions."
+        return written(said, "talk")
     return f"{rules.cue}: {said}" if right is None or right[1] else said
-
-
-def _shown_labels(text: str) -> list[str]:
-    """Labels of the last block of labelled lines in a prompt; A to D if there is none."""
-    blocks = re.findall(r"(?:^\S{1,8}\. .*\n?)+", text, re.MULTILINE)
-    return re.findall(r"^(\S{1,8})\. ", blocks[-1], re.MULTILINE) if blocks else ["A", "B", "C", "D"]
-
-
-def _along_prompt(request: Request, seed: int) -> Response:
-    """Log-probabilities of a fixed random language model over the 258 ids that sees the last few tokens."""
-    ids = request.prompt.token_ids
-    logprobs, means, variances = [], [], []
-    for place in range(1, len(ids)):
-        logp = _log_softmax(_chance(seed, ids[max(0, place - N_PREVIOUS_TOKENS) : place]).normal(scale=2, size=N_VOCABULARY))
-        logprobs.append(float(logp[ids[place]]))
-        if request.moments:
-            mean = float(np.exp(logp) @ logp)
-            means.append(mean)
-            variances.append(float(np.exp(logp) @ (logp - mean) ** 2))
-    return Response(logprobs=tuple(logprobs), means=tuple(means), variances=tuple(variances), n_prompt_tokens=len(ids))
-
-
-def _vector(ids: Sequence[int]) -> bytes:
-    """Hashed counts of three-byte strings, scaled to length 1, so that similar texts lie close; zeros for no text."""
-    text = decode(ids).encode()
-    counts = np.zeros(N_DIMENSIONS)
-    for place in range(max(1, len(text) - 2) if text else 0):
-        counts[zlib.crc32(text[place : place + 3]) % N_DIMENSIONS] += 1
-    return (counts / max(1.0, float(np.linalg.norm(counts)))).astype("<f4").tobytes()
-
-
-def _chance(seed: int, *parts: object) -> np.random.Generator:
-    """Chance that depends on the seed and what is asked, and on nothing else."""
-    return np.random.default_rng(int.from_bytes(hashlib.sha256(repr((seed, *parts)).encode()).digest()[:8], "big"))
-
-
-def _log_softmax(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    shifted: npt.NDArray[np.float64] = scores - scores.max()
-    logp: npt.NDArray[np.float64] = shifted - np.log(np.exp(shifted).sum())
-    return logp

@@ -13,6 +13,7 @@ import pandas as pd
 
 from evalsuite.stats.calibration import calibration_frames
 from evalsuite.stats.cautions import caution_frame
+from evalsuite.stats.contracts_kept import contracts_kept_frame, format_parts_frame
 from evalsuite.stats.contrasts import contrast_frame
 from evalsuite.stats.costs import cost_frame
 from evalsuite.stats.design import AnalysisDesign
@@ -20,14 +21,18 @@ from evalsuite.stats.ladder import ladder_frame
 from evalsuite.stats.ladder_pairs import ladder_pair_frame
 from evalsuite.stats.meta import meta_frame
 from evalsuite.stats.mixed import mixed_frame
-from evalsuite.stats.perturbed import Perturbed
+from evalsuite.stats.perturbed import Perturbed, perturbed_frame
 from evalsuite.stats.pooling import pooled_frame, primary_units
-from evalsuite.stats.readings import reading_frame
+from evalsuite.stats.positions import position_frame
+from evalsuite.stats.prompt_spread import prompt_rank_frame, prompt_spread_frame
+from evalsuite.stats.robustness import robustness_frame
 from evalsuite.stats.scaling import scaling_frame, size_matched_frame
+from evalsuite.stats.second_turns import second_turn_frame
 from evalsuite.stats.tables import class_counts, split_conditions
 from evalsuite.stats.variance import variance_frame
 from evalsuite.stats.votes_cast import vote_frame
 from evalsuite.stats.win_shares import share_frame
+from evalsuite.stats.worst_cases import worst_frame
 from evalsuite.types import Tell, untold
 
 
@@ -81,8 +86,24 @@ class Analyses:
     """What the scores themselves warn of."""
     costs: pd.DataFrame = field(default_factory=pd.DataFrame)
     """Tokens and calls beside the share of right answers."""
-    readings: pd.DataFrame = field(default_factory=pd.DataFrame)
-    """Lenient and strict scores of the same generated answers."""
+    perturbed: pd.DataFrame = field(default_factory=pd.DataFrame)
+    """What perturbations do to each model's answers."""
+    worst: pd.DataFrame = field(default_factory=pd.DataFrame)
+    """Each model's score where only the worst rendition of a sample counts."""
+    robustness: pd.DataFrame = field(default_factory=pd.DataFrame)
+    """Differences in differences under perturbations."""
+    positions: pd.DataFrame = field(default_factory=pd.DataFrame)
+    """Places answered beside places of right choices."""
+    contracts_kept: pd.DataFrame = field(default_factory=pd.DataFrame)
+    """Lenient and strict scores of the same written answers, and how many kept their contract."""
+    format_parts: pd.DataFrame = field(default_factory=pd.DataFrame)
+    """How much of a pair's strict difference is knowledge and how much is form."""
+    second_turns: pd.DataFrame = field(default_factory=pd.DataFrame)
+    """What became of first answers."""
+    prompt_spread: pd.DataFrame = field(default_factory=pd.DataFrame)
+    """How far scores move over prompts."""
+    prompt_ranks: pd.DataFrame = field(default_factory=pd.DataFrame)
+    """Which side of a pair is ahead over prompts."""
     ladder: pd.DataFrame = field(default_factory=pd.DataFrame)
     """What each part of the prompting adds, within each model."""
     ladder_pairs: pd.DataFrame = field(default_factory=pd.DataFrame)
@@ -132,7 +153,15 @@ def analyse(
         variance=variance_frame(cells, design, labels.strategies),
         cautions=caution_frame(scores, cells, design, chances=labels.chances, n_classes=n_classes),
         costs=cost_frame(scores, cells, design, preparations, timings),
-        readings=reading_frame(scores, cells, design),
+        perturbed=perturbed_frame(cells, design, labels.perturbations, labels.strategies, tell),
+        worst=worst_frame(cells, design, labels.perturbations, labels.strategies, tell),
+        robustness=robustness_frame(cells, design, labels.perturbations, labels.strategies, tell),
+        positions=position_frame(scores, cells, design, labels.perturbations, labels.strategies, tell),
+        contracts_kept=contracts_kept_frame(cells, design),
+        format_parts=format_parts_frame(cells, design),
+        second_turns=second_turn_frame(cells, design),
+        prompt_spread=prompt_spread_frame(cells, design, labels.perturbations),
+        prompt_ranks=prompt_rank_frame(cells, design, labels.perturbations),
         ladder=ladder_frame(cells, design, n_classes, tell),
         ladder_pairs=ladder_pair_frame(cells, comparisons, design, n_classes),
         votes=vote_frame(scores, design),

@@ -1,7 +1,7 @@
 """Differences in differences: does a pair differ more under one condition than under another? Exploratory, not corrected.
 
-Two strategies, two perturbations, two languages of the same questions, or two sizes of the same two models. Positive contrasts mean
-that a gains more under the first condition.
+Two strategies, two languages of the same questions, or two sizes of the same two models; `robustness` makes those of perturbations of
+the same parts. Positive contrasts mean that a gains more under the first condition.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ def contrast_frame(
 ) -> pd.DataFrame:
     """All contrasts of a study, on each task's primary metric.
 
-    Strategies: each other one against the primary one, at the primary perturbation; perturbations likewise, at the primary
-    strategy; over the samples that both models have under both conditions. Languages: two tasks of different language with
+    Strategies: each other one against the primary one, at the primary perturbation, over the samples that both models have under
+    both. Languages: two tasks of different language with
     global groups in common (`Sample.group`), over these groups, each counting once, by its mean over samples. Sizes: two pairs of
     a biomedical and a generalist model whose names differ in the size only, on the same samples; first is the larger.
 
@@ -89,32 +89,26 @@ def planned_contrasts(
     cells: Cells, design: AnalysisDesign, languages: Mapping[str, str], models: Mapping[str, Mapping[str, Any]]
 ) -> Iterator[PlannedContrast]:
     """Which contrasts there are, in the order of the table."""
-    yield from condition_contrasts(cells, design, "strategy")
-    yield from condition_contrasts(cells, design, "perturbation")
+    yield from strategy_contrasts(cells, design)
     yield from language_contrasts(cells, design, languages)
     yield from size_contrasts(cells, design, models)
 
 
-def condition_contrasts(cells: Cells, design: AnalysisDesign, kind: Literal["strategy", "perturbation"]) -> Iterator[PlannedContrast]:
-    """Every other strategy (perturbation) of each task against the primary one, with all else as in the primary cell."""
+def strategy_contrasts(cells: Cells, design: AnalysisDesign) -> Iterator[PlannedContrast]:
+    """Every other strategy of each task against the primary one, with all else as in the primary cell."""
     for task in design.primary_metric:
         primary = primary_condition(design, task)
         found = [
             condition
             for condition in cells
-            if (condition.task, condition.metric) == (task, primary.metric)
-            and (condition.perturbation if kind == "strategy" else condition.strategy)
-            == (primary.perturbation if kind == "strategy" else primary.strategy)
+            if (condition.task, condition.metric, condition.perturbation) == (task, primary.metric, primary.perturbation)
             and condition != primary
         ]
         for condition in sorted(found):
             for a, b in design.pairs:
                 if a in cells[condition] or b in cells[condition]:
-                    sides = [
-                        Side(condition=where, a=a, b=b, label=where.strategy if kind == "strategy" else where.perturbation)
-                        for where in (condition, primary)
-                    ]
-                    yield PlannedContrast(kind=kind, first=sides[0], second=sides[1])
+                    sides = [Side(condition=where, a=a, b=b, label=where.strategy) for where in (condition, primary)]
+                    yield PlannedContrast(kind="strategy", first=sides[0], second=sides[1])
 
 
 def language_contrasts(cells: Cells, design: AnalysisDesign, languages: Mapping[str, str]) -> Iterator[PlannedContrast]:

@@ -28,7 +28,10 @@ MISSING_STATUSES = ("unparsed", "truncated", "too_long")
 UNIT = ["sample_id", "variant", "replicate"]
 """What names one answer within a cell and metric."""
 NEEDED_COLUMNS = ("task", "metric", "strategy", "perturbation", "model", *UNIT, "group", "value", "status")
-KEPT_COLUMNS = ("group", "value", "status", "content_hash", "answer_index", "target", "label_mass")
+KEPT_COLUMNS = (
+    "group", "value", "status", "content_hash", "answer_index", "answer_indices", "target", "label_mass", "first_index", "first_target",
+    "suggested_index", "strict_kept", "votes",
+)  # fmt: skip
 ESTIMATE_COUNTS = ("n_samples", "n_groups", "n_excluded", "n_answers", *(f"n_{status}" for status in STATUSES))
 ESTIMATE_COLUMNS = (
     "task", "metric", "strategy", "perturbation", "model", *ESTIMATE_COUNTS, "mean", "se", "ci_low", "ci_high", "ci_level",

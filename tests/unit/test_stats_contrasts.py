@@ -74,11 +74,9 @@ def test_p_is_exact_where_few_groups_differ():
     # d differs between the conditions in 6 samples, always in favour of the first: 2 of 2^6 sign vectors are as extreme
     one = np.r_[np.ones(6), np.zeros(14)]
     nothing = np.zeros(20)
-    scores = pd.concat(
-        [cell("a", one, perturbation="noise"), cell("b", nothing, perturbation="noise"), cell("a", nothing), cell("b", nothing)]
-    )
+    scores = pd.concat([cell("a", one, strategy="few"), cell("b", nothing, strategy="few"), cell("a", nothing), cell("b", nothing)])
     row = frame(scores).iloc[0]
-    assert (row["kind"], row["first"], row["second"], row["p_value"]) == ("perturbation", "noise", "none", 2 / 64)
+    assert (row["kind"], row["first"], row["second"], row["p_value"]) == ("strategy", "few", "zero_shot", 2 / 64)
     assert row["contrast"] == pytest.approx(0.3)
 
 

@@ -14,7 +14,6 @@ from evalsuite.config import Exclusion
 from evalsuite.metrics import METRICS
 from evalsuite.stats.costs import COLUMNS, cost_frame
 from evalsuite.stats.design import AnalysisDesign
-from evalsuite.stats.readings import reading_frame
 from evalsuite.stats.tables import split_conditions
 
 
@@ -117,29 +116,3 @@ def test_order_of_rows_changes_nothing() -> None:
     pd.testing.assert_frame_equal(
         cost_frame(scores, split_conditions(scores, METRICS), plan), cost_frame(mixed, split_conditions(mixed, METRICS), plan)
     )
-
-
-def readings(parts: list[pd.DataFrame], plan: AnalysisDesign) -> pd.DataFrame:
-    scores = pd.concat(parts, ignore_index=True)
-    return reading_frame(scores, split_conditions(scores, METRICS), plan)
-
-
-def test_penalty_is_the_paired_difference_of_the_readings() -> None:
-    lenient: list[float | str] = [1.0, 1.0, 1.0, 0.0, "unparsed"]
-    strict: list[float | str] = [1.0, "unparsed", "unparsed", 0.0, "unparsed"]
-    parts = [answers("a", "t", lenient), answers("a", "t", strict, metric="accuracy_strict")]
-    for missing in ("incorrect", "drop"):
-        (row,) = readings(parts, design("t", missing=missing)).to_dict("records")
-        expected = stats.ttest_1samp([0, 1, 1, 0, 0], 0).confidence_interval(0.95)
-        numbers = (row["lenient"], row["strict"], row["penalty"], row["ci_low"], row["ci_high"])
-        assert numbers == pytest.approx((0.6, 0.2, 0.4, expected.low, expected.high), abs=1e-9)
-        assert (row["n_samples"], row["metric"]) == (5, "accuracy")
-
-
-def test_probabilities_failures_and_single_readings_have_no_penalty() -> None:
-    both = [answers("a", "t", [1.0, 0.0]), answers("a", "t", [1.0, 0.0], metric="accuracy_strict")]
-    assert len(readings(both, design("t"))) == 1
-    assert len(readings([part.assign(finish_reason="none") for part in both], design("t"))) == 0
-    assert len(readings(both[:1], design("t"))) == 0
-    broken = [answers("a", "t", [1.0, "failed"], metric=metric) for metric in ("accuracy", "accuracy_strict")]
-    assert len(readings(broken, design("t"))) == 0
