@@ -23,7 +23,9 @@ def against_at_margin(in_direction: float, against: float, margin: float) -> flo
         margin: m, in (0, 1).
     """
     linear = (2 - in_direction + against) * margin - (in_direction + against)
-    return float((-linear + np.sqrt(linear**2 + 8 * against * margin * (1 - margin))) / 4)
+    found = float((-linear + np.sqrt(linear**2 + 8 * against * margin * (1 - margin))) / 4)
+    # Shares of both directions sum to 1 at most; rounding may carry the root a hair beyond.
+    return min(found, (1 - margin) / 2)
 
 
 def with_discordance(

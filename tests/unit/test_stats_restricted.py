@@ -12,6 +12,12 @@ from evalsuite.stats.arrays import cluster_t_interval, equivalence_test, least_v
 from evalsuite.stats.restricted import against_at_margin, with_discordance
 
 
+def test_the_share_against_never_passes_what_both_directions_leave() -> None:
+    # All of these answers are discordant, so that the root is exactly that, give or take rounding.
+    found = [against_at_margin(b / n, (n - b) / n, 0.3) for n in range(20, 60) for b in range(n + 1)]
+    assert max(found) == (1 - 0.3) / 2
+
+
 @given(n=st.integers(20, 400), b=st.integers(0, 60), c=st.integers(0, 60), margin=st.sampled_from([0.01, 0.03, 0.1, 0.3]))
 @settings(max_examples=60, deadline=None)
 def test_the_share_against_is_where_the_likelihood_is_highest(n: int, b: int, c: int, margin: float) -> None:

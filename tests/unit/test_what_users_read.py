@@ -23,7 +23,7 @@ STUDY = Path(__file__).resolve().parents[2] / "studies" / "pocket_medprompt_abla
 
 
 def test_every_option_of_every_strategy_is_explained_once() -> None:
-    lines = spec_lines(strategies)
+    lines = spec_lines(load_specs(strategies))
     text = "\n".join(lines)
     for spec in load_specs(strategies).values():
         for option, info in spec.options.model_fields.items():
@@ -35,7 +35,7 @@ def test_every_option_of_every_strategy_is_explained_once() -> None:
     assert "normalisation: raw, token, byte, unconditional. `cloze` only" in text
     assert "reasoning true" in text
     assert "None" not in text
-    assert any(line.startswith("variants: ") for line in spec_lines(perturbations))
+    assert any(line.startswith("variants (shuffle_choices): ") for line in spec_lines(load_specs(perturbations)))
 
 
 def test_the_plan_says_what_it_cannot_count(tmp_path: Path) -> None:
