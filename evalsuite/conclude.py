@@ -27,6 +27,7 @@ from evalsuite.prompts import pair_difference
 from evalsuite.published.reproduce import measured_of, papers_of
 from evalsuite.report import Findings, Table, build, model_card, verdict_table, write_report
 from evalsuite.report.explorer_tables import ANSWER_KEY, ExplorerData, explorer_data
+from evalsuite.report.flip_examples import flip_examples
 from evalsuite.seals import Holdout
 from evalsuite.stats.analyses import Analyses, Labels, analyse
 from evalsuite.stats.compare import compare_frames
@@ -127,7 +128,8 @@ def conclude(
     )
     conclusion.analyses.pooled.to_csv(out.pooled, index=False, lineterminator="\n")
     explorer = explorer_of(plan, out, scores, design)
-    findings = replace(findings_of(plan, out, conclusion, metrics), explorer=explorer, preparations=preparations)
+    flips = flip_examples(scores, plan.variants, design, labels_of(plan), restricted_in(plan), tuple(plan.models))
+    findings = replace(findings_of(plan, out, conclusion, metrics), explorer=explorer, preparations=preparations, flips=flips)
     write_report(build(findings), out.folder, tell)
     write_text(out.model_card, model_card(findings))
     own = own_aggregates(plan, scores)
@@ -157,8 +159,12 @@ def explorer_of(plan: Plan, out: OutDir, scores: pd.DataFrame, design: AnalysisD
     """Every compared answer beside the prompt that it was given to."""
     sent = pq.read_table(out.plan, columns=[*ANSWER_KEY, "prompt"], read_dictionary=["prompt"]).to_pandas()
     shown = {cell: [each.sample if isinstance(each, Refused) else each for each in variants] for cell, variants in plan.variants.items()}
-    restricted = [name for name, task in plan.tasks.items() if task.task.card.restricted]
-    return explorer_data(scores, sent, shown, design, restricted, plan.study.models)
+    return explorer_data(scores, sent, shown, design, restricted_in(plan), plan.study.models)
+
+
+def restricted_in(plan: Plan) -> list[str]:
+    """Tasks whose texts never leave their files."""
+    return [name for name, task in plan.tasks.items() if task.task.card.restricted]
 
 
 def beside_eyes_on(holdout: Holdout | None, scores: pd.DataFrame, design: AnalysisDesign, strategies: Sequence[str]) -> EyesOff:

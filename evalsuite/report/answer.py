@@ -8,6 +8,7 @@ from evalsuite.report.blocks import Answer, Block, Figure, Finding, Paragraph, S
 from evalsuite.report.findings import Findings, Pair, main_rows, of_pair, pairs_of, pooled_name, pooled_rows, records
 from evalsuite.report.forests import MAX_FORESTS, forest_figure, overview_figures, pairs_figure, pooled_of, pools
 from evalsuite.report.notices import notices
+from evalsuite.report.robustness import held_sentence
 from evalsuite.report.sentences import Row, pooled_sentence, sentence, summary, tally, why_not_established
 
 MAX_UNFOLDED = 6
@@ -39,15 +40,17 @@ def answers(findings: Findings) -> tuple[Answer, ...]:
 
 def _answer(findings: Findings, pair: Pair, rows: Sequence[Row], *, folded: bool) -> Answer:
     sentences = tuple(Finding(verdict=row["verdict"], text=sentence(findings, row)) for row in rows)
+    held = held_sentence(findings, pair)
+    otherwise = (held,) if held else ()
     if len(rows) == 1:
-        return Answer(sentence=sentences[0].text, findings=())
+        return Answer(sentence=sentences[0].text, details=otherwise, findings=())
     pooled = pooled_of(findings, pair, "all")
     if pooled is None or pooled["difference"] is None:
         why = () if pooled is None else (f"No mean over {pooled_name(findings)} is given: {why_not_established(findings, pooled)}.",)
-        return Answer(sentence=summary(findings, pair, rows), details=why, findings=sentences, folded=folded)
+        return Answer(sentence=summary(findings, pair, rows), details=(*why, *otherwise), findings=sentences, folded=folded)
     left_out = (f"Not in this mean: {str(pooled['left_out']).rstrip('.')}.",) if pooled["left_out"] else ()
     lead, by_task = pooled_sentence(findings, pooled), tally(findings, rows)
-    return Answer(sentence=lead, details=left_out, tally=by_task, findings=sentences, folded=True)
+    return Answer(sentence=lead, details=(*left_out, *otherwise), tally=by_task, findings=sentences, folded=True)
 
 
 def first_figures(findings: Findings) -> tuple[Figure, ...]:

@@ -9,10 +9,12 @@ import pandas as pd
 
 from evalsuite.report.blocks import Block, Bullets, DataFile, Figure, Paragraph, Section, Table
 from evalsuite.report.findings import Findings, data_of, in_order, main_rows, primary_metrics, records, whole
+from evalsuite.report.instructions import contracts
 from evalsuite.report.plots.answers import StackGroup, StackPlot, StackRow
 from evalsuite.report.sentences import MISSING, Row
 from evalsuite.report.tables import Shown, number_column, several_answers, table_of, text_column
 from evalsuite.report.words import SHARES, counted, interval, listed, number, share
+from evalsuite.stats.right_answers import STRICT
 from evalsuite.types import STATUSES
 
 CELL = ("task", "strategy", "perturbation")
@@ -71,12 +73,15 @@ def status_frame(findings: Findings) -> pd.DataFrame:
     # A cell is shown for all models or for none, so that they can be held against each other.
     worth = rows["generated"] | (rows["n_scored"].fillna(0) < rows["n_answers"])
     rows = rows[worth.groupby([rows[key] for key in CELL]).transform("any").astype(bool)]
-    readings = findings.analyses.readings
-    own = ["lenient", "strict", "penalty", "ci_low", "ci_high"]
-    read = readings[[*keys, *own]].rename(columns={"ci_low": "penalty_low", "ci_high": "penalty_high"}) if len(readings) else None
-    if read is None:
-        read = pd.DataFrame(columns=[*keys, "lenient", "strict", "penalty", "penalty_low", "penalty_high"])
-    return in_order(findings, rows.merge(read, on=keys, how="left"))
+    return in_order(findings, rows.merge(both_readings(findings), on=keys, how="left"))
+
+
+def both_readings(findings: Findings) -> pd.DataFrame:
+    """Both readings of the written answers of tasks whose card asks for both; of others they are told where contracts are perturbed."""
+    both = [name for name, card in findings.cards.items() if any(metric.endswith(STRICT) for metric in card.metrics)]
+    numbers = ["lenient", "strict", "penalty", "penalty_low", "penalty_high"]
+    kept = findings.analyses.contracts_kept.reindex(columns=["model", *CELL, *numbers]).astype(dict.fromkeys(("model", *CELL), "object"))
+    return kept[kept["task"].isin(both) & kept["penalty"].notna() & ~kept["perturbation"].isin(contracts(findings))]
 
 
 def _not_read(row: Row) -> int:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from evalsuite.report.explorer_tables import ExplorerData
+from evalsuite.report.facing import Facing
 from evalsuite.report.plots import Plot
 from evalsuite.report.verdicts import Verdict
 
@@ -160,6 +161,18 @@ class Listing:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class SideBySide:
+    """Pairs of texts beside each other, what differs between them marked by more than colour."""
+
+    name: str
+    """File stem, unique in the report."""
+    title: str
+    """What they are, without a full stop."""
+    items: tuple[Facing, ...]
+    """One pair each, in reading order."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Definitions:
     """Terms and their meanings."""
 
@@ -187,7 +200,7 @@ class Explorer:
     """What it shows."""
 
 
-Block = Paragraph | Notice | Bullets | Answer | Table | Figure | Listing | Definitions | DataFile | Explorer
+Block = Paragraph | Notice | Bullets | Answer | Table | Figure | Listing | SideBySide | Definitions | DataFile | Explorer
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -233,6 +246,11 @@ def figures_of(report: Report) -> tuple[Figure, ...]:
 def data_files_of(report: Report) -> tuple[DataFile, ...]:
     """All data files in reading order."""
     return tuple(block for block in blocks_of(report) if isinstance(block, DataFile))
+
+
+def facing_of(report: Report) -> tuple[SideBySide, ...]:
+    """All texts side by side in reading order."""
+    return tuple(block for block in blocks_of(report) if isinstance(block, SideBySide))
 
 
 def data_of_rows(columns: Iterable[str], rows: Iterable[Iterable[Raw]]) -> Data:

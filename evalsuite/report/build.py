@@ -11,12 +11,14 @@ from evalsuite.report.blocks import Report, Section
 from evalsuite.report.calibration import calibration_section
 from evalsuite.report.cautions import cautions_section
 from evalsuite.report.contamination import contamination_section
-from evalsuite.report.contrasts import robustness_section, strategies_section
+from evalsuite.report.contrasts import strategies_section
 from evalsuite.report.cost import cost_section
 from evalsuite.report.explorer import explorer_section
 from evalsuite.report.eyes_off import eyes_off_section
 from evalsuite.report.findings import Findings as Findings
+from evalsuite.report.flips import flips_section
 from evalsuite.report.glossary import glossary_section
+from evalsuite.report.instructions import instructions_section
 from evalsuite.report.ladder import ladder_section
 from evalsuite.report.ladder_pairs import ladder_pairs_section
 from evalsuite.report.languages import languages_section
@@ -24,6 +26,8 @@ from evalsuite.report.preparations import preparations_section
 from evalsuite.report.published import published_section
 from evalsuite.report.record import excluded_section, prompts_section, reproduce_section, run_section, tasks_section
 from evalsuite.report.results import differences_section, exploratory_section, scores_section, subsets_section
+from evalsuite.report.robustness import robustness_section
+from evalsuite.report.second_turns import second_turns_section
 from evalsuite.report.secondary import secondary_section
 from evalsuite.report.sizes import sizes_section
 from evalsuite.report.variance import variance_section
@@ -44,6 +48,9 @@ SECTIONS: tuple[Builder, ...] = (
     ladder_section,
     ladder_pairs_section,
     robustness_section,
+    instructions_section,
+    second_turns_section,
+    flips_section,
     sizes_section,
     cost_section,
     preparations_section,

@@ -1,4 +1,4 @@
-"""Does a difference depend on the prompt, on changed questions, on the language, on the size? Differences in differences."""
+"""Does a difference depend on the prompt, on the language, on the size? Differences in differences, exploratory."""
 
 from __future__ import annotations
 
@@ -25,11 +25,6 @@ MAX_LISTED = 40
 MAX_SAID = 6
 """Most contrasts that are put into sentences."""
 
-TITLES = {
-    "strategy": "Does the difference depend on the prompt?",
-    "perturbation": "Robustness: does the difference depend on how a question is put?",
-}
-
 NAMES: tuple[tuple[Verdict, str], ...] = (
     ("a_better", "first gains"),
     ("b_better", "second gains"),
@@ -42,13 +37,7 @@ NAMES: tuple[tuple[Verdict, str], ...] = (
 def strategies_section(findings: Findings) -> Section | None:
     """Contrasts between strategies."""
     blocks = contrast_blocks(findings, "strategy")
-    return Section(anchor="prompt", title=TITLES["strategy"], blocks=tuple(blocks)) if blocks else None
-
-
-def robustness_section(findings: Findings) -> Section | None:
-    """Contrasts between perturbed and unperturbed questions."""
-    blocks = contrast_blocks(findings, "perturbation")
-    return Section(anchor="robustness", title=TITLES["perturbation"], blocks=tuple(blocks)) if blocks else None
+    return Section(anchor="prompt", title="Does the difference depend on the prompt?", blocks=tuple(blocks)) if blocks else None
 
 
 def contrast_blocks(findings: Findings, kind: str) -> list[Block]:
@@ -106,8 +95,6 @@ def _conditions(row: Row) -> tuple[str, str]:
         return f"in {language_name(first)} ({row['task']})", f"in {language_name(second)} ({row['other_task']})"
     if row["kind"] == "size":
         return f"at {first}", f"at {second} ({row['other_a']} and {row['other_b']})"
-    if row["kind"] == "perturbation" and second == "none":
-        return f"under {first}", "without perturbation"
     return f"under {first}", f"under {second}"
 
 
@@ -115,7 +102,7 @@ def _label(row: Row) -> str:
     """The two conditions of a contrast as a label."""
     if row["kind"] == "language":
         return f"{language_name(row['first'])} minus {language_name(row['second'])}"
-    return f"{row['first']} minus {'unperturbed' if row['kind'] == 'perturbation' and row['second'] == 'none' else row['second']}"
+    return f"{row['first']} minus {row['second']}"
 
 
 def _where(row: Row) -> str:
@@ -138,7 +125,6 @@ def _summary(findings: Findings, kind: str, rows: Sequence[Row]) -> str:
     pairs = len({(row["model_a"], row["model_b"]) for row in rows})
     what = {
         "strategy": "another strategy is used",
-        "perturbation": "the questions are changed",
         "language": "the same questions are asked in another language",
         "size": "a pair of another size is compared",
     }[kind]
@@ -268,7 +254,6 @@ def _table(findings: Findings, kind: str, frame: pd.DataFrame, *, which: str = "
     columns += [text_column("Note", lambda row: str(row["status_note"] or ""))] if frame["status_note"].fillna("").any() else []
     titles = {
         "strategy": "Differences under two strategies",
-        "perturbation": "Differences with and without perturbation",
         "language": "Differences in two languages",
         "size": "Differences at two sizes",
     }

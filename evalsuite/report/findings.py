@@ -14,6 +14,7 @@ from evalsuite.published.records import Paper
 from evalsuite.published.reproduce import Measured
 from evalsuite.report.blocks import Data, Raw
 from evalsuite.report.explorer_tables import ExplorerData
+from evalsuite.report.flip_examples import Flips
 from evalsuite.seals import Holdout
 from evalsuite.stats.analyses import Analyses, Labels
 from evalsuite.stats.eyes_off import EyesOff
@@ -62,6 +63,8 @@ class Findings:
     """Languages, families and models as the further analyses knew them."""
     explorer: ExplorerData | None = None
     """Every compared answer with its texts, for reading; None: none is shown."""
+    flips: Flips | None = None
+    """Example answers that turned under a perturbation, with their texts; None: nothing was perturbed."""
     excluded: Mapping[str, Mapping[str, str]] | None = None
     """Task to sample id to reason, of the samples left out by name that would else have been asked; None: all that the study names."""
     papers: tuple[Paper, ...] = ()

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from evalsuite.report.across_terms import across_sources, across_terms
+from evalsuite.report.answers_read import both_readings
 from evalsuite.report.blocks import Definitions, Paragraph, Section
 from evalsuite.report.findings import Findings
+from evalsuite.report.instruction_terms import instruction_sources, instruction_terms
+from evalsuite.report.robustness_terms import robustness_sources, robustness_terms
 from evalsuite.report.words import share
 
 HOLM = "Holm 1979"
@@ -25,9 +28,11 @@ def glossary_section(findings: Findings) -> Section | None:
             Paragraph(text="Verdict of a comparison, read from the first model of the pair"),
             Definitions(items=_verdicts(findings)),
             Paragraph(text="Numbers"),
-            Definitions(items=(*_numbers(findings), *across_terms(findings))),
+            Definitions(items=(*_numbers(findings), *across_terms(findings), *robustness_terms(findings), *instruction_terms(findings))),
             Paragraph(text="Sources"),
-            Definitions(items=(*_sources(findings), *across_sources(findings))),
+            Definitions(
+                items=(*_sources(findings), *across_sources(findings), *robustness_sources(findings), *instruction_sources(findings))
+            ),
         ),
     )
 
@@ -188,7 +193,7 @@ def _further_numbers(findings: Findings) -> tuple[tuple[str, str], ...]:
             f"Squared distance of the choices' probabilities from certainty in the right one, 0 to 2 ({BRIER}).",
         ),
         (
-            len(analyses.readings),
+            len(both_readings(findings)),
             "format penalty",
             "Right by the lenient reading minus right by the strict one, on the same answers; unread answers count as wrong in both.",
         ),

@@ -14,7 +14,7 @@ from importlib.resources import files
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup, escape
 
-from evalsuite.report.blocks import CONTROLS, Explorer, Report, blocks_of
+from evalsuite.report.blocks import CONTROLS, Explorer, Report, blocks_of, facing_of
 from evalsuite.report.explorer_packing import pack
 from evalsuite.report.explorer_tables import ExplorerData
 from evalsuite.report.figures.canvas import BAND, INK, MODEL_COLORS, MUTED, PAPER, RULE
@@ -44,7 +44,7 @@ def render_html(report: Report, svgs: Mapping[str, bytes]) -> str:
     template = environment.from_string(folder.joinpath("report.html.jinja").read_text(encoding="utf-8"))
     # The style sheet and the drawings are ours (Matplotlib escapes the names in them); everything else stays subject to autoescape.
     explorer = next((block.data for block in blocks_of(report) if isinstance(block, Explorer)), None)
-    sheets = ["style.css", *(["explorer.css"] if explorer else [])]
+    sheets = ["style.css", *(["facing.css"] if facing_of(report) else []), *(["explorer.css"] if explorer else [])]
     style = Markup("".join(folder.joinpath(name).read_text(encoding="utf-8") for name in sheets))  # noqa: S704
     script = folder.joinpath("explorer.js").read_text(encoding="utf-8") if explorer else ""
     drawings = {name: inline_svg(name, svg) for name, svg in svgs.items()}

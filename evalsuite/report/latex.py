@@ -7,7 +7,8 @@ import textwrap
 import unicodedata
 from dataclasses import dataclass
 
-from evalsuite.report.blocks import Figure, Report, Table, blocks_of
+from evalsuite.report.blocks import Figure, Report, SideBySide, Table, blocks_of
+from evalsuite.report.facing import Facing, Line
 
 PACKAGES = ("[T1]{fontenc}", "{textcomp}", "{array}", "{booktabs}", "{longtable}", "{lscape}", "{graphicx}")
 """All of a basic TeX installation."""
@@ -33,6 +34,9 @@ WRAPPED, WIDEST_WRAPPED, NARROWEST = 28, 45, 14
 MOST_LINES = {False: 42, True: 24}
 """Lines beyond which a table does not fit a page, upright and on its side."""
 
+STRUCK = r"\providecommand{\struck}[1]{{\setbox0=\hbox{#1}\leavevmode\rlap{\vrule width\wd0 height0.6ex depth-0.5ex}\box0}}"
+"""A word with a line through it, without a package."""
+
 _ASCII = {
     "\\": r"\textbackslash{}", "%": r"\%", "_": r"\_", "&": r"\&", "#": r"\#", "$": r"\$", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}",
@@ -45,6 +49,7 @@ _ASCII = {
 
 _UNICODE = {
     "−": "$-$", "±": r"$\pm$", "×": r"$\times$", "≥": r"$\geq$", "≤": r"$\leq$", "≠": r"$\neq$", "≈": r"$\approx$",
+    "␣": r"\textvisiblespace{}", "↵": r"$\hookleftarrow$", "⇥": r"$\mapsto$",
     "→": r"$\rightarrow$", "←": r"$\leftarrow$", "·": r"$\cdot$", "°": r"$^{\circ}$", "–": "--", "—": "---", "…": r"\ldots{}",
     "‘": "`", "’": "'", "“": "``", "”": "''", "ß": r"\ss{}", "æ": r"\ae{}", "Æ": r"\AE{}", "œ": r"\oe{}", "Œ": r"\OE{}",
     "ø": r"\o{}", "Ø": r"\O{}", "ł": r"\l{}", "Ł": r"\L{}", "ı": r"\i{}", "¿": "?`", "¡": "!`", "§": r"\S{}",
@@ -106,6 +111,37 @@ def render_latex(table: Table) -> str:
     return "\n".join([rf"% needs {NEEDS}", *lines]) + "\n"
 
 
+def render_facing(block: SideBySide) -> str:
+    """Texts side by side, one `longtable` per pair: what is gone struck through, what is new in bold."""
+    return "\n".join([f"% needs {NEEDS}", STRUCK, *(line for item in block.items for line in _facing(item))]) + "\n"
+
+
+def _facing(item: Facing) -> list[str]:
+    ragged = r">{\raggedright\arraybackslash}"
+    columns = f"{ragged}p{{0.12\\linewidth}}" + 2 * f"{ragged}p{{0.4\\linewidth}}"
+    heads = [rf"\textbf{{{_entry(head, wraps=True)}}}" for head in item.heads]
+    lines = [r"\begingroup", rf"\scriptsize\setlength{{\tabcolsep}}{{{GAP_PT}pt}}", rf"\begin{{longtable}}{{{columns}}}"]
+    lines += [rf"\multicolumn{{3}}{{p{{0.97\linewidth}}}}{{{_entry(item.title, wraps=True)}}} \\"]
+    head = [r"\toprule", rf" & {heads[0]} & {heads[1]} \\", r"\midrule"]
+    lines += [*head, r"\endfirsthead", *head, r"\endhead"]
+    lines += [rf"{escape_latex(row.label)} & {_line(row.left, 'struck')} & {_line(row.right, 'textbf')} \\" for row in item.rows]
+    return [*lines, r"\bottomrule", r"\end{longtable}", r"\endgroup"]
+
+
+def _line(line: Line, mark: str) -> str:
+    """Pieces of a cell; marks go around every word, so that lines can break between them."""
+    parts = []
+    for at, piece in enumerate(line):
+        text = f" ({piece.text})" if piece.kind == "remark" and at else piece.text
+        command = {"changed": mark, "remark": "textit", "gap": "textit", "named": "texttt"}.get(piece.kind)
+        if command is None:
+            parts.append(_entry(text, wraps=True))
+        else:
+            words = re.split(r"(\s+)", text)
+            parts.append("".join(" " if word.isspace() else rf"\{command}{{{_entry(word, wraps=True)}}}" for word in words if word))
+    return "".join(parts)
+
+
 def render_overview(report: Report) -> str:
     """all_tables.tex: a document of every table and figure, to look through and to copy from."""
     lines = [
@@ -121,7 +157,7 @@ def render_overview(report: Report) -> str:
         r"\maketitle",
     ]
     for block in blocks_of(report):
-        if isinstance(block, Table):
+        if isinstance(block, Table | SideBySide):
             lines += [rf"\input{{{block.name}.tex}}", r"\clearpage"]
         elif isinstance(block, Figure):
             lines += [

@@ -17,8 +17,10 @@ from evalsuite.report.blocks import (
     Notice,
     Paragraph,
     Report,
+    SideBySide,
     Table,
 )
+from evalsuite.report.facing import Facing, Line
 
 _SPECIAL = re.compile(r"([\\`*_\[\]~|#$])")
 _BULLET = re.compile(r"^([-+]|=+|-{2,})(?=\s|$)")
@@ -67,6 +69,8 @@ def _block(block: Block) -> str:
             return "\n".join(f"- **{escape_markdown(term)}**: {escape_markdown(meaning)}" for term, meaning in block.items)
         case Listing():
             return f"**{escape_markdown(block.title)}**\n\n{_fenced(visible(block.text))}"
+        case SideBySide():
+            return "\n\n".join(render_facing(item) for item in block.items)
         case Figure():
             return f"![{escape_markdown(block.alt)}](figures/{block.name}.svg)\n\n*{escape_markdown(block.caption)}*"
         case Explorer():
@@ -89,6 +93,28 @@ def render_table(block: Table) -> str:
     ]
     table = "\n".join([heads, rule, *rows])
     return f"{table}\n\n{escape_markdown(block.note)}" if block.note else table
+
+
+def render_facing(item: Facing) -> str:
+    """Two texts as a table of two columns: what is gone struck through, what is new in bold."""
+    heads = f"|  | {escape_markdown(item.heads[0])} | {escape_markdown(item.heads[1])} |\n| --- | --- | --- |"
+    rows = [f"| {escape_markdown(row.label)} | {_line(row.left, 'del')} | {_line(row.right, 'b')} |" for row in item.rows]
+    return "\n".join([f"**{escape_markdown(item.title)}**\n", heads, *rows])
+
+
+def _line(line: Line, tag: str) -> str:
+    """Pieces of a cell. Marks are elements, since asterisks within a word or beside punctuation would stand for themselves."""
+    tags = {"changed": tag, "remark": "i", "gap": "i", "named": "code"}
+    parts = []
+    for at, piece in enumerate(line):
+        text = escape_markdown(f"({piece.text})" if piece.kind == "remark" and at else piece.text)
+        # Escaping strips the blanks at the ends, which part words here.
+        before, after = (" " if end.isspace() else "" for end in (piece.text[:1], piece.text[-1:]))
+        around = tags.get(piece.kind)
+        parts.append(before or (" " if piece.kind == "remark" and at else ""))
+        parts.append(f"<{around}>{text}</{around}>" if around and text else text)
+        parts.append(after if text else "")
+    return "".join(parts)
 
 
 def _fenced(text: str) -> str:

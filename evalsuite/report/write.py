@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from evalsuite.report.blocks import Data, Raw, Report, data_files_of, figures_of, tables_of
+from evalsuite.report.blocks import Data, Raw, Report, data_files_of, facing_of, figures_of, tables_of
 from evalsuite.report.figures import draw
 from evalsuite.report.html import render_html
-from evalsuite.report.latex import render_latex, render_overview
+from evalsuite.report.latex import render_facing, render_latex, render_overview
 from evalsuite.report.markdown import render_markdown
 from evalsuite.types import Tell, untold
 
@@ -37,7 +37,7 @@ def write_report(report: Report, out_dir: Path, tell: Tell = untold) -> list[Pat
     """
     tables, figures, data_files = tables_of(report), figures_of(report), data_files_of(report)
     for kind, names in (
-        ("tables", [*(table.name for table in tables), *(file.name for file in data_files)]),
+        ("tables", [*(table.name for table in tables), *(file.name for file in data_files), *(block.name for block in facing_of(report))]),
         ("figures", [figure.name for figure in figures]),
     ):
         if len(set(names)) != len(names):
@@ -53,6 +53,7 @@ def write_report(report: Report, out_dir: Path, tell: Tell = untold) -> list[Pat
     for table in tables:
         contents[f"tables/{table.name}.csv"] = _bytes(csv_text(table.data))
         contents[f"tables/{table.name}.tex"] = _bytes(render_latex(table))
+    contents |= {f"tables/{block.name}.tex": _bytes(render_facing(block)) for block in facing_of(report)}
     contents["tables/all_tables.tex"] = _bytes(render_overview(report))
     contents |= {f"tables/{file.name}.csv": _bytes(csv_text(file.data)) for file in data_files}
     for figure in figures:

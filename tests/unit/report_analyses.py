@@ -89,7 +89,7 @@ def shares() -> pd.DataFrame:
 
 def contrast_row(kind: str, task: str, contrast: float | None, **changes: Any) -> dict[str, Any]:
     first, second = {
-        "strategy": ("few5", "zero_shot"), "perturbation": ("shuffle_choices", "none"), "language": ("en", "es"), "size": ("70B", "8B"),
+        "strategy": ("few5", "zero_shot"), "language": ("en", "es"), "size": ("70B", "8B"),
     }[kind]  # fmt: skip
     before = (COMPARED[task]["numbers"] or (0.02,))[0]
     missing = contrast is None
@@ -108,7 +108,6 @@ def contrasts() -> pd.DataFrame:
     rows = [
         contrast_row("strategy", "pocket_clinical_en", -0.041), contrast_row("strategy", "headqa_es", 0.012),
         contrast_row("strategy", "medmcqa", -0.05), contrast_row("strategy", "restricted_notes", None),
-        contrast_row("perturbation", "pocket_clinical_en", -0.1), contrast_row("perturbation", "pubmedqa", 0.002),
         contrast_row("language", "pocket_clinical_en", 0.3, other_task="headqa_es", difference_second=-0.05, difference_first=0.25),
         contrast_row("size", "medmcqa", 0.01, other_a="clinical-small", other_b="general-small"),
     ]  # fmt: skip

@@ -72,7 +72,7 @@ def test_cells_that_cannot_be_asked_are_left_out_and_told(project: Project) -> N
     cells = {(cell.strategy, cell.perturbation) for cell in plan.cells("base")}
     assert cells == {("letters", "none"), ("written", "none"), ("written", "contract")}
     why = "answers that are written in one go (format: generate, no reasoning, no shuffled ensemble)"
-    assert left_out_lines(plan) == [f"contract on planted is not asked under letters: needs {why}"]
+    assert left_out_lines(plan) == [f"not asked under letters, which lacks {why}: contract"]
     assert any(line.strip() == left_out_lines(plan)[0] for line in check_study(plan.file, Selection()))
 
 

@@ -224,6 +224,13 @@ def test_a_choice_that_names_labels_refuses_other_labels_and_one_that_names_plac
     assert made("labels", replace(SAMPLE, choices=("x", "y", "z", "All of the above")), style="numbers")
 
 
+@pytest.mark.parametrize(("style", "text"), [("numbers", "3"), ("numbers", " 2. "), ("lower", "B"), ("greek", "α"), ("roman", "II.")])
+def test_a_choice_that_reads_like_a_label_refuses_such_labels(style: str, text: str) -> None:
+    """Else an answer "3" could be the third choice or the choice whose text is 3."""
+    assert refused("labels", replace(SAMPLE, choices=(text, "0.5", "70", "80")), style=style) == "a choice's text is one of the labels"
+    assert made("labels", replace(SAMPLE, choices=("30", "0.5", "70", "80")), style=style)
+
+
 TASK = """
 from evalsuite.tasks import choice_task
 TASKS = (choice_task(name="sizes", file="rows.jsonl", question="q", choices="c", answer="a", answer_kind="index0"),)
@@ -381,7 +388,10 @@ def test_of_the_right_choice_and_a_wrong_one_the_wrong_one_is_asked_for() -> Non
         "Which would you avoid?", "Mark the incorrect answer:", "Señale la respuesta INCORRECTA:", "¿Cuál NO es una causa?",
         "¿Cuál de estas no lo es?", "Es FALSO que:", "Indique la menos probable:", "Todas lo producen, salvo una. ¿Cuál?",
         "Son causas todas excepto:", "Todas las siguientes son ciertas menos una:", "¿Qué fármaco está contraindicado?",
-        "Señale el enunciado erróneo:",
+        "Señale el enunciado erróneo:", "¿Cuál de estas pruebas carece de valor?", "¿Qué se suele desaconsejar en la enuresis?",
+        "Which of these do you think is LESS adequate?", "Every enzyme is in the matrix, with the exception of one. Which of the following is:",
+        "Todas están en la matriz, a excepción de una. ¿Cuál de las siguientes es?:",
+        "Which of these traits is INCORRECT. The critical thinkers are:",
     ],
 )  # fmt: skip
 def test_what_is_asked_negatively_already_is_neither_negated_nor_is_none_right_there(question: str) -> None:
@@ -395,7 +405,7 @@ def test_what_is_asked_negatively_already_is_neither_negated_nor_is_none_right_t
     [
         "She has no fever and does not smoke. Which is the most likely diagnosis?", "At least two weeks later, which test is best?",
         "No tiene fiebre ni ha viajado. ¿Cuál es el diagnóstico más probable?", "Lleva al menos 2 semanas con tos. ¿Qué prueba pediría?",
-        "Paciente que no mejora. Señale la respuesta correcta:", "The pH is 7.2. What is given next?",
+        "Paciente que no mejora. Señale la respuesta correcta según las guías:", "A count of less than 50 suggests:", "The pH is 7.2. What is given next?",
     ],
 )  # fmt: skip
 def test_a_vignette_may_say_no(question: str) -> None:

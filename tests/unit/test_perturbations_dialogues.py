@@ -277,6 +277,9 @@ def test_what_a_composition_needs_and_promises_follows_from_its_steps() -> None:
         (["are_you_sure", "shuffle_choices"], "are_you_sure asks a second turn, so it must be the last step"),
         (["suggestion", "are_you_sure"], "suggestion asks a second turn, so it must be the last step"),
         (["contract", "are_you_sure"], r"steps\.0\.form"),
+        # Without the question the wrong choice is no longer asked for.
+        (["negated", "choices_only"], "choices_only takes the question away, and with it what negated asks"),
+        (["choices_only", "true_false"], "choices_only takes the question away, and with it what true_false asks"),
     ],
 )
 def test_steps_that_make_no_composition_are_one_fault(steps: list[Any], fault: str) -> None:

@@ -13,7 +13,10 @@ from evalsuite.report.figures import draw
 from evalsuite.report.plots.answers import StackPlot
 from evalsuite.types import STATUSES
 from tests.unit.report_answer_frames import analyses
-from tests.unit.report_findings import CLINICAL, GENERALIST, TASKS, comparison_row, comparisons, estimates, findings, scores, study
+from tests.unit.report_findings import CLINICAL, GENERALIST, TASKS, card, comparison_row, comparisons, estimates, findings, scores, study
+
+CARDS = {name: card(name, metrics=("accuracy", "accuracy_strict")) for name in TASKS}
+"""Cards that ask for both readings."""
 
 
 def clean() -> pd.DataFrame:
@@ -37,7 +40,7 @@ def test_generated_cells_are_listed_though_all_was_read() -> None:
 
 
 def test_shares_are_of_all_answers() -> None:
-    section = answers_read_section(findings(analyses=analyses(), scores=scores().assign(finish_reason="stop")))
+    section = answers_read_section(findings(analyses=analyses(), cards=CARDS, scores=scores().assign(finish_reason="stop")))
     assert section is not None
     figure = next(block for block in section.blocks if isinstance(block, Figure))
     assert isinstance(figure.plot, StackPlot)
@@ -65,12 +68,16 @@ def test_models_that_lost_nothing_share_a_bar() -> None:
 
 
 def test_the_price_of_the_form_has_its_interval() -> None:
-    section = answers_read_section(findings(analyses=analyses(), scores=scores().assign(finish_reason="stop")))
+    section = answers_read_section(findings(analyses=analyses(), cards=CARDS, scores=scores().assign(finish_reason="stop")))
     assert section is not None
     (table,) = [block for block in section.blocks if isinstance(block, Table) and block.name == "format_penalty"]
     assert len(table.rows) == 1
     assert [cell.text for cell in table.rows[0][-5:]] == ["50.0", "35.0", "15.0", "14.0 to 16.0", "500"]
     assert "Not shown: 1 row in which both readings agree." in table.note
+    # A task whose card asks for one reading has no such table: its contract is nobody's question there.
+    bare = answers_read_section(findings(analyses=analyses(), scores=scores().assign(finish_reason="stop")))
+    assert bare is not None
+    assert not any(isinstance(block, Table) and block.name == "format_penalty" for block in bare.blocks)
 
 
 @pytest.mark.parametrize(

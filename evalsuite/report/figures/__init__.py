@@ -22,8 +22,10 @@ from evalsuite.report.figures.canvas import DEFAULTS, STYLE
 from evalsuite.report.figures.costs import costs
 from evalsuite.report.figures.curves import curves
 from evalsuite.report.figures.dots import dots
+from evalsuite.report.figures.dumbbell import dumbbell
 from evalsuite.report.figures.forest import forest
 from evalsuite.report.figures.grid import grid
+from evalsuite.report.figures.heat import heat
 from evalsuite.report.figures.ladder import ladder
 from evalsuite.report.figures.matrix import matrix
 from evalsuite.report.figures.panels import panels
@@ -34,6 +36,8 @@ from evalsuite.report.figures.stacks import stacks
 from evalsuite.report.plots import Plot
 from evalsuite.report.plots.answers import CostPlot, CurvePlot, StackPlot
 from evalsuite.report.plots.differences import ForestPlot, GridPlot, SharePlot
+from evalsuite.report.plots.dumbbell import DumbbellPlot
+from evalsuite.report.plots.heat import HeatPlot
 from evalsuite.report.plots.ladder import LadderPlot
 from evalsuite.report.plots.means import DotPlot, PanelPlot, SizePlot
 from evalsuite.report.plots.published import BesidePlot, MatrixPlot
@@ -51,6 +55,8 @@ DRAWN_BY: Mapping[type[Plot], Callable[[Any], Canvas]] = {
     MatrixPlot: matrix,
     BesidePlot: beside,
     LadderPlot: ladder,
+    DumbbellPlot: dumbbell,
+    HeatPlot: heat,
 }
 """Kind of plot to the function that draws it."""
 

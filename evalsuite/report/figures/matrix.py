@@ -56,15 +56,19 @@ def matrix(plot: MatrixPlot) -> Canvas:
     return canvas
 
 
+def depth(value: float, largest: float) -> float:
+    """Opacity of a signed number's colour, by its size; 0 for 0."""
+    # Square roots: differences of one and of three points are told apart beside one of sixty.
+    return FAINTEST + (DEEPEST - FAINTEST) * min(abs(value) / largest, 1.0) ** 0.5 if value else 0.0
+
+
 def _cell(axes: Axes, corner: tuple[float, float], cell: MatrixCell | None, largest: float, size: float) -> None:
     x, y = corner
     if cell is None:
         axes.text(x + 0.5, y + ROW_IN / 2, "·", ha="center", va="center", fontsize=8, color=MUTED)
         return
-    # Square roots: differences of one and of three points are told apart beside one of sixty.
-    depth = FAINTEST + (DEEPEST - FAINTEST) * (abs(cell.value) / largest) ** 0.5 if cell.value else 0.0
-    color = GAIN if cell.value > 0 else LOSS
-    axes.add_patch(Rectangle((x + 0.02, y + 0.01), 0.96, ROW_IN - 0.02, facecolor=color, edgecolor="none", alpha=depth, zorder=1))
+    color, alpha = GAIN if cell.value > 0 else LOSS, depth(cell.value, largest)
+    axes.add_patch(Rectangle((x + 0.02, y + 0.01), 0.96, ROW_IN - 0.02, facecolor=color, edgecolor="none", alpha=alpha, zorder=1))
     if cell.doubtful:
         axes.add_patch(Rectangle((x + 0.04, y + 0.02), 0.92, ROW_IN - 0.04, **_doubt(), zorder=2))
     axes.text(x + 0.5, y + ROW_IN / 2 + 0.005, cell.text, ha="center", va="center", fontsize=size, color=INK, zorder=3)
