@@ -42,13 +42,18 @@ def perturbation_lines(plan: Plan) -> list[str]:
 
 
 def left_out_lines(plan: Plan) -> list[str]:
-    """Which perturbations are not asked under which strategies, and why."""
-    cells: dict[tuple[str, str, str], list[str]] = {}
+    """Which perturbations are not asked under which strategies, and why; those that are left out alike stand in one line."""
+    tasks: dict[tuple[str, str, str], list[str]] = {}
     for (task, strategy, perturbation), lacks in plan.unmet.items():
-        cells.setdefault((perturbation, task, words_of([lacks])), []).append(strategy)
-    return [
-        f"{perturbation} on {task} is not asked under {', '.join(own)}: needs {why}" for (perturbation, task, why), own in cells.items()
-    ]
+        tasks.setdefault((words_of([lacks]), strategy, perturbation), []).append(task)
+    names: dict[tuple[str, str, tuple[str, ...]], list[str]] = {}
+    for (why, strategy, perturbation), on in tasks.items():
+        names.setdefault((why, strategy, tuple(on)), []).append(perturbation)
+    lines = []
+    for (why, strategy, own), found in names.items():
+        where = "" if len(own) == len(plan.tasks) else f" on {', '.join(own)}"
+        lines.append(f"not asked under {strategy}{where}, which lacks {why}: {', '.join(found)}")
+    return lines
 
 
 def second_turn_lines(plan: Plan) -> list[str]:

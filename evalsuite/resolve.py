@@ -93,9 +93,7 @@ def resolve(
     check_fit(faults, study, chosen, built_strategies, registry, tasks)
     check_trials(faults, study, chosen, built_strategies, tasks)
     faults.settle()
-    own_cards = [tasks[entry.name].card for entry in study.tasks if chosen.tasks is None or entry.name in chosen.tasks]
-    unmet = unmet_needs(_needs(study), built_strategies, own_cards)
-    check_needs(faults, study, unmet, own_cards)
+    unmet = _unmet(faults, study, chosen, built_strategies, tasks)
     if recorded is None:
         check_embedders(faults, study)
         _check_hosts(faults, study, chosen, built_strategies, registry, tasks)
@@ -124,22 +122,29 @@ def resolve(
         strategies=built_strategies,
         perturbations=built_perturbations,
         variants=_variants(found_tasks, built_perturbations, study.seed, tell),
-        statement=analysis_statement(
-            study,
-            all_pairs,
-            metrics={entry.name: entry.metric or tasks[entry.name].card.metric for entry in study.tasks},
-            splits={entry.name: entry.split or tasks[entry.name].card.split for entry in study.tasks},
-        ),
+        statement=_statement(study, all_pairs, tasks),
         lenders=lenders,
         unmet=unmet,
     )
 
 
-def _needs(study: Study) -> dict[str, frozenset[Need]]:
-    """What each perturbation needs of a strategy; names and options are known to be in order."""
+def _statement(study: Study, pairs: Sequence[tuple[str, str]], tasks: Mapping[str, Task]) -> dict[str, Any]:
+    metrics = {entry.name: entry.metric or tasks[entry.name].card.metric for entry in study.tasks}
+    splits = {entry.name: entry.split or tasks[entry.name].card.split for entry in study.tasks}
+    return analysis_statement(study, pairs, metrics=metrics, splits=splits)
+
+
+def _unmet(
+    faults: Faults, study: Study, chosen: Selection, built: Mapping[str, Strategy], tasks: Mapping[str, Task]
+) -> dict[tuple[str, str, str], frozenset[Need]]:
+    """What strategies lack of what perturbations need; names and options are known to be in order."""
     specs = perturbation_specs()
     checked = ((entry, specs[entry.name]) for entry in study.perturbations)
-    return {entry.label: spec.needs(spec.options.model_validate(entry.options)) for entry, spec in checked}
+    needs = {entry.label: spec.needs(spec.options.model_validate(entry.options)) for entry, spec in checked}
+    cards = [tasks[entry.name].card for entry in study.tasks if chosen.tasks is None or entry.name in chosen.tasks]
+    unmet = unmet_needs(needs, built, cards)
+    check_needs(faults, study, unmet, cards)
+    return unmet
 
 
 def _variants(

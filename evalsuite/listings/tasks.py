@@ -125,11 +125,10 @@ def perturbation_spec_lines() -> list[str]:
 
     def about(spec: PerturbationSpec) -> str:
         words = "" if spec.languages is None else f"; words in {', '.join(sorted(spec.languages))}"
-        if spec.family == "meaning-preserving":
-            return f"{spec.family}{words}"
         if callable(spec.preserves_meaning):
-            return f"{spec.family}; its options decide whether the right choice stays{words}"
-        return f"{spec.family}; the right choice {'stays' if spec.preserves_meaning else 'changes'}{words}"
+            return f"{spec.family}; its options decide whether the meaning is preserved{words}"
+        meaning = "meaning-preserving" if spec.preserves_meaning else "target-changing"
+        return f"{spec.family}{'' if meaning == spec.family else f'; {meaning}'}{words}"
 
     return spec_lines(perturbation_specs(), about)
 
@@ -145,6 +144,8 @@ def _default(info: FieldInfo) -> str:
         return "(needed)"
     if info.default is None:
         return "-"
+    if isinstance(info.default, frozenset | tuple):
+        return f"[{', '.join(sorted(map(str, info.default)))}]"
     return str(info.default).lower() if isinstance(info.default, bool) else str(info.default)
 
 

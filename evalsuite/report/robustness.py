@@ -187,7 +187,8 @@ def held_sentence(findings: Findings, pair: Pair) -> str | None:
         return None
     n = [sum(_marker(row) == verdict for row in rows) for verdict in ("a_better", "b_better")]
     n_kinds = len({row["perturbation"] for row in rows})
-    over = f"under {counted(n_kinds, 'perturbation')} ({counted(len(rows), 'change')} of the difference, corrected over them all)"
+    corrected = "not corrected" if findings.study.analysis.correction == "none" else "corrected over them all"
+    over = f"under {counted(n_kinds, 'perturbation')} ({counted(len(rows), 'change')} of the difference, {corrected})"
     if not any(n):
         return f"Put otherwise, {over}, neither is shown to hold better."
     first, second = (f"{name} holds better in {count:,}" for name, count in zip(pair, n, strict=True))
