@@ -132,4 +132,5 @@ def words_of(sample: Sample) -> str:
 def is_as_made(sample: Sample) -> bool:
     """Whether a sample is still as its foreign task made it; a perturbed one is not."""
     in_order = sample.order in ((), tuple(range(len(sample.choices))))
-    return sample.variant == 0 and not sample.labels and in_order and sample.metadata.get(WORDS) == words_of(sample)
+    told_otherwise = sample.context or sample.labels or sample.n_unlisted or sample.manner is not None or sample.dialogue is not None
+    return sample.variant == 0 and not told_otherwise and in_order and sample.metadata.get(WORDS) == words_of(sample)

@@ -202,6 +202,19 @@ def answer_cue(sample: Sample, wording: Wording) -> tuple[str, str]:
     return prompt_templates.cue(answer_word(sample, wording), wording.template or DEFAULT)
 
 
+def ending_under_template(text: str, sample: Sample, wording: Wording) -> str:
+    """An exemplar's own words, with the answer line that ends them as the template has it; they were written under the default one."""
+    if wording.template is None:
+        return text
+    default = replace(wording, template=None)
+    head, line_break, last = text.rpartition("\n")
+    if sample.choices:
+        was, now = right_answer(sample, "reasoned", default), right_answer(sample, "reasoned", wording)
+        return f"{head}{line_break}{now}" if last == was else text
+    was, now = (prompt_templates.line_start(answer_word(sample, one), one.template or DEFAULT) for one in (default, wording))
+    return f"{head}{line_break}{now}{last.removeprefix(was)}" if last.startswith(was) else text
+
+
 def read_as_default(text: str, sample: Sample, wording: Wording) -> str:
     """Generated text for a lenient reading, which knows the headers of the default template only."""
     template = wording.template

@@ -18,8 +18,10 @@ import orjson
 from evalsuite.config import SHOWN_ONLY, Exclusion, PluginEntry, Secondary, Study
 from evalsuite.data import LoadedSplit, content_hash
 from evalsuite.engines.base import EngineSettings
+from evalsuite.errors import Fault, UserError
 from evalsuite.models import Checkpoint, ModelEntry
 from evalsuite.perturbations.base import Perturb, Refusal
+from evalsuite.perturbations.renditions import broken_promise
 from evalsuite.seeds import derive_seed
 from evalsuite.store import Identity
 from evalsuite.strategies.base import Strategy
@@ -280,11 +282,22 @@ def sharded(samples: Sequence[Sample], shard: tuple[int, int] | None) -> tuple[S
     return tuple(sample for sample in samples if derive_seed(0, "shard", sample.group) % n_parts == number - 1)
 
 
-def variants_of(samples: Sequence[Sample], perturb: Perturb, seed: int) -> tuple[Sample | Refused, ...]:
-    """What a perturbation shows of each sample."""
+def variants_of(samples: Sequence[Sample], perturb: Perturb, seed: int, label: str = "") -> tuple[Sample | Refused, ...]:
+    """What a perturbation shows of each sample.
+
+    Raises:
+        UserError: it raised, or what it made breaks what renditions promise (`perturbations.renditions`); `label` is what it is called.
+    """
     shown: list[Sample | Refused] = []
     for sample in samples:
-        made = perturb(sample, seed)
+        try:
+            made = perturb(sample, seed)
+        except Exception as error:
+            # What was raised may hold the sample's text.
+            wrong = Fault(file=f"perturbation {label}", key=f"sample {sample.id}", value="", allowed=f"raised {type(error).__name__}")
+            raise UserError(wrong) from error
+        if (broken := broken_promise(sample, made)) is not None:
+            raise UserError(Fault(file=f"perturbation {label}", key=f"sample {sample.id}", value="", allowed=broken))
         if isinstance(made, Refusal):
             shown.append(Refused(sample=sample, reason=made.reason))
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from evalsuite.errors import Fault, UserError
 from evalsuite.models import Memory, memory_gib
 from evalsuite.overlap import repeats_lines
 from evalsuite.plan import Item, Plan, PlannedModel, Refused, Selection, context_tokens, limited, tokens_needed
-from evalsuite.programs import Preparation, context_for, n_programs, prepare_all, state_for, unprepared
+from evalsuite.programs import Preparation, context_for, n_programs, prepare_all, stand_in, state_for, unprepared
 from evalsuite.prompts import renderer_for
 from evalsuite.published.reproduce import papers_of
 from evalsuite.reach import Reach, reach_of
@@ -130,12 +131,7 @@ def _n_prompts(strategy: Strategy) -> int:
 
 
 def first_requests(
-    plan: Plan,
-    model: PlannedModel,
-    renderer: Renders,
-    n_samples: int | None = None,
-    faults: list[Fault] | None = None,
-    candidate: int = 0,
+    plan: Plan, model: PlannedModel, renderer: Renders, n_samples: int | None = None, faults: list[Fault] | None = None, candidate: int = 0
 ) -> Iterator[tuple[Item, Sequence[Request]]]:
     """The first wave of each item of a model, as it would be sent.
 
@@ -143,8 +139,8 @@ def first_requests(
         plan: the study.
         model: one of its models; of one that is only asked for what it lends, the strategies for which it does.
         renderer: its renderer.
-        n_samples: items per cell, those with the most choices first, since they need the most labels; None: all.
-        faults: receives rendering faults; None: they are raised.
+        n_samples: items per cell and manner, those with the most choices first, since they need the most labels; None: all.
+        faults: receives rendering faults, of second turns too; None: they are raised, and no second turn is rendered.
         candidate: number of the prompt, where one is chosen among several; strategies with fewer are left out.
     """
 
@@ -164,17 +160,21 @@ def first_requests(
         if candidate >= _n_prompts(strategy) or (model.name not in plan.models and strategy.lender != model.name):
             continue
         context = context_for(plan, model, cell.task, renderer, cell.replicate)
-        left, state = n_samples, state_for(plan, model.name, cell.task, cell.strategy, prepared)
+        state, taken = state_for(plan, model.name, cell.task, cell.strategy, prepared), Counter[Any]()
         rendered = (shown for shown in plan.shown(cell) if not isinstance(shown, Refused))
         for shown in rendered if n_samples is None else sorted(rendered, key=lambda sample: -len(sample.choices)):
-            if left == 0:
-                break
-            left = None if left is None else left - 1
+            if n_samples is not None and taken[shown.manner] >= n_samples:
+                continue
+            taken[shown.manner] += 1
             # Who lends reasoning alone writes it, and is never asked as the models under test are.
             lends = model.name not in plan.models and strategy.trial is None
             program = ask(shown, (), "reasoned", context) if lends else strategy.answer(shown, state, context)
             try:
-                yield Item(cell=cell, sample=shown), next(program)
+                asked = next(program)
+                yield Item(cell=cell, sample=shown), asked
+                if faults is not None and shown.dialogue is not None:
+                    # A second turn may be asked in another way than the first: under other labels, or another contract.
+                    program.send([stand_in(request) for request in asked])
             except StopIteration:
                 continue
             except UserError as error:

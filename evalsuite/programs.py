@@ -19,7 +19,7 @@ from evalsuite.models import ChatEntry
 from evalsuite.plan import Item, Plan, PlannedModel, Refused, limited
 from evalsuite.strategies.base import Context, Prepared, Renders
 from evalsuite.tasks import Task
-from evalsuite.types import Answer, Asking, Sample
+from evalsuite.types import Answer, Asking, Request, Response, Sample
 from evalsuite.waves import Finished, Source, drive
 
 
@@ -162,6 +162,16 @@ def _programs(plan: Plan, model: PlannedModel, renderer: Renders, prepared: Prep
         for shown in plan.shown(cell):
             if not isinstance(shown, Refused):
                 yield Item(cell=cell, sample=shown), strategy.answer(shown, state, context)
+
+
+def stand_in(request: Request) -> Response:
+    """What a model might answer, for previews that go on behind a first turn; never a result."""
+    return Response(
+        text="A" if request.kind == "generate" else "",
+        finish_reason="stop" if request.kind == "generate" else "none",
+        logprobs=(-1.0,) * len(request.candidates),
+        continuation_logprobs=tuple((-1.0,) * len(ids) for ids in request.continuations),
+    )
 
 
 def n_programs(plan: Plan, model: str) -> int:

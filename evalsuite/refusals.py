@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from evalsuite.foreign import is_as_made
 from evalsuite.needs import words_of
 from evalsuite.plan import Plan, Refused
 
@@ -38,7 +39,23 @@ def perturbation_lines(plan: Plan) -> list[str]:
         else:
             plain.setdefault((task, n_samples), []).append(perturbation)
     whole = [f"all {n_samples:,} samples of {task}, once each: {', '.join(names)}" for (task, n_samples), names in plain.items()]
-    return [*whole, *lines, *left_out_lines(plan)]
+    return [*whole, *lines, *left_out_lines(plan), *_own_prompt_lines(plan)]
+
+
+def _own_prompt_lines(plan: Plan) -> list[str]:
+    """Which renditions a task of another framework will refuse when it is run, since its prompts are its own and know no other words."""
+    lines = []
+    for task in [name for name, planned in plan.tasks.items() if planned.task.foreign is not None]:
+        own = [name for name, built in plan.strategies.items() if not built.meets(plan.tasks[task].task.card)]
+        changed: dict[str, int] = {}
+        for perturbation in plan.perturbations:
+            shown = [one for one in plan.variants[task, perturbation] if not isinstance(one, Refused)]
+            changed[perturbation] = sum(not is_as_made(one) for one in shown)
+        for strategy in own:
+            asked = [name for name, n in changed.items() if n and (task, strategy, name) not in plan.unmet]
+            named = ", ".join(f"{name} ({changed[name]:,})" for name in asked)
+            lines += [f"refused under {strategy} on {task}, whose prompts are the task's own: {named}"] if asked else []
+    return lines
 
 
 def left_out_lines(plan: Plan) -> list[str]:

@@ -153,7 +153,7 @@ def _variants(
     shown = {}
     for name, task in planned.items():
         for number, (label, perturb) in enumerate(built.items(), start=1):
-            shown[name, label] = variants_of(task.samples, perturb, seed)
+            shown[name, label] = variants_of(task.samples, perturb, seed, label)
             tell(f"perturbing {name}", number, len(built))
     return shown
 

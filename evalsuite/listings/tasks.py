@@ -14,7 +14,7 @@ from evalsuite.data import load_split, locate
 from evalsuite.errors import Fault, UserError, nearest
 from evalsuite.formats import default_wording, lay_out
 from evalsuite.listings.renditions import RULE, rendition_of, renditions, second_turn
-from evalsuite.listings.tokens import Showing, asked_study, request_lines
+from evalsuite.listings.tokens import Showing, able_to_show, asked_study, chosen_strategy, request_lines
 from evalsuite.perturbations.base import PerturbationSpec, Refusal
 from evalsuite.perturbations.found import perturbation_specs
 from evalsuite.prompts import conversation
@@ -61,8 +61,9 @@ def task_card_lines(name: str, showing: Showing) -> list[str]:
     made = renditions(samples[showing.number], showing.perturbation, asked_study(task, showing))
     if isinstance(made, Refusal):
         return [*lines, "", f"sample {samples[showing.number].id}: refused by {showing.perturbation}: {made.reason}"]
+    shown = able_to_show(task, showing)
     for one in made:
-        lines += ["", *_sample_lines(task, one, showing)]
+        lines += ["", *_sample_lines(task, one, shown)]
     return lines
 
 
@@ -183,6 +184,11 @@ def _sample_lines(task: Task, sample: Sample, showing: Showing) -> list[str]:
     if showing.model is not None:
         return [*request_lines(task, sample, showing), f"right: {right}"]
     chosen = FormatOptions.model_validate({"format": showing.form}).form_for(card)
+    if showing.strategy is not None:
+        try:
+            chosen = chosen_strategy(asked_study(task, showing), showing)[1].form_for(card)
+        except ValueError as error:
+            raise UserError(Fault(file="command line", key="--strategy", value=showing.strategy, allowed=str(error))) from None
     head = f"sample {sample.id}, group {sample.group}, format {chosen}{rendition_of(sample, showing.perturbation)}"
     if chosen == "native":
         return [head, "its words are its own framework's: name a --model to see them", f"right: {right}"]

@@ -15,7 +15,7 @@ from evalsuite.data import load_split, pool_without
 from evalsuite.embedders.neighbours import Lookup
 from evalsuite.errors import Fault, UserError, nearest
 from evalsuite.listings.models import entry_of
-from evalsuite.listings.renditions import RULE, rendition_of, second_turn
+from evalsuite.listings.renditions import RULE, chosen_perturbation, rendition_of, second_turn
 from evalsuite.models import ModelEntry, find_checkpoint
 from evalsuite.overlap import without_repeats
 from evalsuite.plugins import load_specs
@@ -107,6 +107,27 @@ def chosen_strategy(study: Study, showing: Showing) -> tuple[str, Strategy]:
         return entry.label, spec.build(spec.options.model_validate(options))
     except ValidationError as error:
         raise UserError(faults_of(error, Path(f"strategy {entry.name}"))) from None
+
+
+def able_to_show(task: Task, showing: Showing) -> Showing:
+    """The same, under the study's first strategy that can ask the perturbation, or in the format that can; as it is where that was chosen.
+
+    Raises:
+        UserError: as `chosen_perturbation` and `chosen_strategy`.
+    """
+    if showing.perturbation is None or showing.strategy is not None or showing.form != "auto" or task.foreign is not None:
+        return showing
+    study = asked_study(task, showing)
+    spec, options = chosen_perturbation(showing.perturbation, study)
+    own = [] if showing.study is None else [replace(showing, strategy=entry.label) for entry in study.strategies]
+    for one in (showing, *own, replace(showing, form="generate")):
+        try:
+            if spec.needs(options) <= chosen_strategy(study, one)[1].meets(task.card):
+                return one
+        except ValueError:
+            # A strategy that cannot ask such a task at all.
+            continue
+    return showing
 
 
 def first_requests(strategy: Strategy, sample: Sample, context: Context) -> Sequence[Request] | None:

@@ -21,6 +21,9 @@ from evalsuite.types import Need, Sample
 
 NO_STEPS = frozenset({"none", "compose"})
 """Perturbations that are no step of a composition."""
+WITHHOLDS = "choices_only"
+TURNS_ROUND = frozenset({"negated", "true_false"})
+"""Perturbations whose right answer is told by what they add to the question: without it another one is right, or none."""
 
 
 class Options(BaseModel):
@@ -42,6 +45,9 @@ class Options(BaseModel):
         early = [step.spec.name for step in steps_of(self)[:-1] if "dialogue" in step.needs]
         if early:
             raise ValueError(f"steps: {early[0]} asks a second turn, so it must be the last step")
+        unmade = sorted(set(names) & TURNS_ROUND)
+        if WITHHOLDS in names and unmade:
+            raise ValueError(f"steps: {WITHHOLDS} takes the question away, and with it what {unmade[0]} asks")
         return self
 
 

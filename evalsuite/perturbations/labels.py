@@ -44,6 +44,9 @@ def build(options: Options) -> Perturb:
         labels = labels_in(options.style, len(sample.choices))
         if labels is None:
             return Refusal(reason="more choices than there are labels")
+        if not {choice.strip().rstrip(".").casefold() for choice in sample.choices}.isdisjoint(filter(None, labels)):
+            # "The number of the right choice" could then be its label or its text.
+            return Refusal(reason="a choice's text is one of the labels")
         shown = replace(sample, labels=labels, variant=0)
         return (shown,) if options.style != "none" else _unlabelled(shown)
 

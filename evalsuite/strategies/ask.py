@@ -58,11 +58,15 @@ def layouts_of(shots: Sequence[Exemplar], form: Format, context: Context) -> Seq
     kept = context.laid_out.get(form)
     if kept is None or kept[0] is not shots or kept[1] is not context.wording:
         wording = context.wording
-        pairs = [
-            (formats.lay_out(shot.sample, form, wording), shot.answer or formats.right_answer(shot.sample, form, wording)) for shot in shots
-        ]
+        pairs = [(formats.lay_out(shot.sample, form, wording), _said_of(shot, form, wording)) for shot in shots]
         kept = context.laid_out[form] = (shots, wording, pairs)
     return kept[2]
+
+
+def _said_of(shot: Exemplar, form: Format, wording: Wording) -> str:
+    if shot.answer is None:
+        return formats.right_answer(shot.sample, form, wording)
+    return formats.ending_under_template(shot.answer, shot.sample, wording)
 
 
 def ask(

@@ -14,7 +14,9 @@ import pytest
 
 from evalsuite.errors import UserError
 from evalsuite.plan import Selection
+from evalsuite.refusals import perturbation_lines
 from evalsuite.rescoring import report_study
+from evalsuite.resolve import resolve
 from evalsuite.store import Store
 from evalsuite.study import run_study
 from evalsuite.types import Response
@@ -232,6 +234,9 @@ def test_what_the_task_words_itself_cannot_be_perturbed_but_our_formats_can(both
     scores = pd.read_parquet(out / "scores.parquet")
     own = scores[(scores.strategy == "zero_shot") & (scores.perturbation == "shuffle_choices")]
     assert set(own.status) == {"refused"}
+    told = [line for line in perturbation_lines(resolve(out.parent.parent / f"{out.name}.yaml")) if "own" in line]
+    changed = f"shuffle_choices ({own.sample_id.nunique():,})"
+    assert told == [f"refused under zero_shot on {own.task.iloc[0]}, whose prompts are the task's own: {changed}"]
     in_our_words = scores[(scores.strategy == "ours") & (scores.metric == "accuracy")]
     assert set(in_our_words.status) == {"scored"}
     assert set(scores[(scores.strategy == "ours") & (scores.metric == "acc")].status) == {"refused"}

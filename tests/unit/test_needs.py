@@ -13,7 +13,8 @@ from evalsuite.errors import UserError
 from evalsuite.needs import unmet_needs
 from evalsuite.plan import Plan, Selection
 from evalsuite.plugins import load_specs
-from evalsuite.preview import check_study, preview, preview_lines
+from evalsuite.preview import check_study, first_requests, preview, preview_lines
+from evalsuite.prompts import renderer_for
 from evalsuite.refusals import left_out_lines, perturbation_lines, refusals_of
 from evalsuite.resolve import resolve
 from evalsuite.types import Need
@@ -115,3 +116,14 @@ def test_a_study_without_perturbations_is_told_nothing_of_them(project: Project)
     plan = planned(project, "[none]")
     assert perturbation_lines(plan) == []
     assert plan.unmet == {}
+
+
+def test_every_prompt_of_several_is_rendered_before_anything_loads(project: Project) -> None:
+    """A template that cannot be asked may be any of them."""
+    plan = planned(project, "[none, {name: prompts, systems: 1, templates: 2}]")
+    model = plan.models["base"]
+    renderer = renderer_for(model.checkpoint, model.entry.chat, plan.study.prompting)
+    asked = list(first_requests(plan, model, renderer, n_samples=1, faults=[]))
+    manners = [item.sample.manner for item, _ in asked if item.cell.strategy == "written" and item.cell.perturbation == "prompts"]
+    assert len(manners) == len(set(manners)) == 6
+    assert [item.cell.strategy for item, _ in asked if item.cell.perturbation == "none"] == ["letters", "written"]

@@ -11,6 +11,7 @@ from evalsuite.errors import UserError
 from evalsuite.listings import perturbation_spec_lines
 from evalsuite.perturbations.found import perturbation_specs
 from evalsuite.rescoring import report_study
+from evalsuite.resolve import resolve
 from evalsuite.study import run_study
 from tests.planted import make_project
 
@@ -86,3 +87,35 @@ def test_faults_are_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, te
     assert len(raised.value.faults) == 1
     assert told in str(raised.value.faults[0])
     assert "own.py" in str(raised.value.faults[0])
+
+
+@pytest.mark.parametrize(
+    ("result", "told"),
+    [
+        ("()", "one rendition or more"),
+        ("[sample]", "one rendition or more"),
+        ("(sample, sample)", "numbers its renditions"),
+        ("(replace(sample, id='q'),)", "keeps the sample's id and group"),
+        ("(replace(sample, targets=(9,)),)", "`targets` and `suggested` are places"),
+        ("(replace(sample, suggested=-1),)", "`targets` and `suggested` are places"),
+        ("(replace(sample, targets=()),)", "says in `targets`"),
+        ("(replace(sample, labels=('1',)),)", "one entry for each choice"),
+        ("(replace(sample, choices=(*sample.choices, 'more')),)", "says in `order`"),
+        ("Refusal(reason='')", "a refusal gives a reason"),
+        ("sample.question[10_000]", "raised IndexError"),
+    ],
+)
+def test_what_breaks_a_promise_is_one_line_without_text_of_the_sample(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, result: str, told: str
+) -> None:
+    """Else samples would be counted twice, or vanish, before anybody sees it."""
+    project = make_project(tmp_path)
+    project.models(base="stub:first", tuned="stub:first")
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path, text=OWN.replace("(replace(sample, question=sample.question + options.mark, variant=0),)", result))
+    with pytest.raises(UserError) as raised:
+        resolve(project.study(models="[base, tuned]", perturbations="[none, shouted]"))
+    (line,) = map(str, raised.value.faults)
+    assert line.startswith("perturbation shouted: sample q0001")
+    assert told in line
+    assert "thing" not in line

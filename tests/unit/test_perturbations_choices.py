@@ -262,6 +262,24 @@ def test_a_label_that_is_no_single_token_is_told_before_any_model_loads(tmp_path
                 check_study(study, Selection())
 
 
+def test_a_second_turn_that_cannot_be_asked_is_told_before_any_model_loads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its labels are not those of the first turn; else the run would end in the middle."""
+    monkeypatch.chdir(tmp_path)
+    study = tmp_path / "study.yaml"
+    for style, form, fault in (("greek", "letters", True), ("greek", "generate", False), ("lower", "letters", False)):
+        study.write_text(
+            "study: s\nquestion: Why?\nmodels: [pocket-generalist]\npairs: []\ntasks: [pocket_clinical_en]\n"
+            f"perturbations: [none, {{name: ask_again, then: {{name: labels, style: {style}}}}}]\n"
+            f"analysis: {{n_resamples: 2000}}\nstrategies: [{{name: zero_shot, format: {form}}}]\n",
+            encoding="utf-8",
+        )
+        if not fault:
+            assert check_study(study, Selection())[0].endswith("in order")
+        else:
+            with pytest.raises(UserError, match=r"label = 'α'.*splits into 2 tokens"):
+                check_study(study, Selection())
+
+
 # None of the others
 
 
@@ -389,7 +407,8 @@ def test_of_the_right_choice_and_a_wrong_one_the_wrong_one_is_asked_for() -> Non
         "¿Cuál de estas no lo es?", "Es FALSO que:", "Indique la menos probable:", "Todas lo producen, salvo una. ¿Cuál?",
         "Son causas todas excepto:", "Todas las siguientes son ciertas menos una:", "¿Qué fármaco está contraindicado?",
         "Señale el enunciado erróneo:", "¿Cuál de estas pruebas carece de valor?", "¿Qué se suele desaconsejar en la enuresis?",
-        "Which of these do you think is LESS adequate?", "Every enzyme is in the matrix, with the exception of one. Which of the following is:",
+        "Which of these do you think is LESS adequate?",
+        "Every enzyme is in the matrix, with the exception of one. Which of the following is:",
         "Todas están en la matriz, a excepción de una. ¿Cuál de las siguientes es?:",
         "Which of these traits is INCORRECT. The critical thinkers are:",
     ],
@@ -405,7 +424,8 @@ def test_what_is_asked_negatively_already_is_neither_negated_nor_is_none_right_t
     [
         "She has no fever and does not smoke. Which is the most likely diagnosis?", "At least two weeks later, which test is best?",
         "No tiene fiebre ni ha viajado. ¿Cuál es el diagnóstico más probable?", "Lleva al menos 2 semanas con tos. ¿Qué prueba pediría?",
-        "Paciente que no mejora. Señale la respuesta correcta según las guías:", "A count of less than 50 suggests:", "The pH is 7.2. What is given next?",
+        "Paciente que no mejora. Señale la respuesta correcta según las guías:", "A count of less than 50 suggests:",
+        "The pH is 7.2. What is given next?",
     ],
 )  # fmt: skip
 def test_a_vignette_may_say_no(question: str) -> None:

@@ -46,6 +46,20 @@ def test_a_contract_stands_in_the_prompt_of_words_and_of_tokens(study: Path) -> 
     assert '"answer"' in sent
 
 
+def test_what_needs_written_answers_is_shown_as_it_would_be_asked(study: Path) -> None:
+    """Letters never ask under a contract: their prompt would not say what form the answer has."""
+    two = STUDY.replace("[{id: written", "[{id: letters, name: zero_shot, format: letters}, {id: written")
+    study.write_text(two, encoding="utf-8")
+    for text in (shown(perturbation="gold_absent"), shown(perturbation="gold_absent", model="pocket-clinical", tokens=False)):
+        assert "answer with the word NONE" in text
+    sent = shown(study=study, perturbation="json", model="pocket-clinical", tokens=False)
+    assert "strategy written, format generate, json" in sent
+    for text in (sent, shown(study=study, perturbation="json"), shown(study=study, perturbation="json", strategy="written")):
+        assert '"answer"' in text
+    assert "format letters, twice" in shown(study=study, perturbation="twice")
+    assert "format reasoned" in shown(strategy="cot")
+
+
 def test_a_second_turn_is_shown_behind_the_first(study: Path) -> None:
     for text in (shown(perturbation="are_you_sure"), shown(perturbation="are_you_sure", model="pocket-clinical", tokens=False)):
         first, second = text.split("then, after the answer:")
