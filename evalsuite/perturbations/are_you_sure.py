@@ -11,7 +11,7 @@ from dataclasses import replace
 from pydantic import BaseModel, ConfigDict
 
 from evalsuite.perturbations.base import Perturb, PerturbationSpec, Refusal
-from evalsuite.perturbations.unfit import asked_twice, without_one_right_choice, without_words
+from evalsuite.perturbations.parts.unfit import asked_twice, without_one_right_choice, without_words
 from evalsuite.types import Dialogue, Need, Sample
 
 SAID = {"en": "Are you sure? Think again and give your final answer.", "es": "¿Seguro? Piénsalo otra vez y da tu respuesta definitiva."}

@@ -12,8 +12,8 @@ from dataclasses import replace
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from evalsuite.perturbations.base import Family, Perturb, PerturbationSpec, Refusal
-from evalsuite.perturbations.steps import Step, StepEntry, step_of
-from evalsuite.perturbations.unfit import asked_twice, without_one_right_choice, without_words
+from evalsuite.perturbations.parts.steps import Step, StepEntry, step_of
+from evalsuite.perturbations.parts.unfit import asked_twice, without_one_right_choice, without_words
 from evalsuite.types import Dialogue, Need, Sample
 
 LANGUAGES = frozenset({"en", "es"})

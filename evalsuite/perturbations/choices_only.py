@@ -11,8 +11,8 @@ from dataclasses import replace
 from pydantic import BaseModel, ConfigDict
 
 from evalsuite.perturbations.base import Perturb, PerturbationSpec, Refusal
-from evalsuite.perturbations.choice_samples import unfit_one_of_several
-from evalsuite.perturbations.unfit import without_words
+from evalsuite.perturbations.parts.choice_samples import unfit_one_of_several
+from evalsuite.perturbations.parts.unfit import without_words
 from evalsuite.types import Need, Sample
 
 WITHHELD = {

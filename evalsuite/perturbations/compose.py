@@ -15,7 +15,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from evalsuite.perturbations.base import Perturb, PerturbationSpec, Refusal
-from evalsuite.perturbations.steps import Step, StepEntry, step_of
+from evalsuite.perturbations.parts.steps import Step, StepEntry, step_of
 from evalsuite.seeds import derive_seed
 from evalsuite.types import Need, Sample
 

@@ -19,7 +19,7 @@ from evalsuite.choice_references import says_none, says_not_known, speaks_of_all
 from evalsuite.contracts import CONTRACTS, Contract
 from evalsuite.contracts.refuse import with_refusal
 from evalsuite.perturbations.base import Perturb, PerturbationSpec, Refusal
-from evalsuite.perturbations.unfit import without_one_right_choice, without_words
+from evalsuite.perturbations.parts.unfit import without_one_right_choice, without_words
 from evalsuite.types import Manner, Need, Sample
 
 # What such a choice begins with is the word for a refusal, whatever it goes on with.

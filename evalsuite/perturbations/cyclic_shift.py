@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from evalsuite.choice_orders import refers_to_order, reordered
 from evalsuite.perturbations.base import Perturb, PerturbationSpec, Refusal
-from evalsuite.perturbations.choice_samples import unfit_choices
+from evalsuite.perturbations.parts.choice_samples import unfit_choices
 from evalsuite.types import Need, Sample
 
 Shift = Annotated[int, Field(ge=1, le=25)]

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from evalsuite.choice_orders import refers_to_others
 from evalsuite.perturbations.base import Perturb, PerturbationSpec, Refusal
-from evalsuite.perturbations.choice_samples import drawn_wrong, only_with, unfit_one_of_several
+from evalsuite.perturbations.parts.choice_samples import drawn_wrong, only_with, unfit_one_of_several
 from evalsuite.types import Sample
 
 

@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from evalsuite.choice_orders import refers_to_order, reordered
 from evalsuite.perturbations.base import Perturb, PerturbationSpec, Refusal
-from evalsuite.perturbations.choice_samples import unfit_choices
-from evalsuite.perturbations.unfit import without_one_right_choice
+from evalsuite.perturbations.parts.choice_samples import unfit_choices
+from evalsuite.perturbations.parts.unfit import without_one_right_choice
 from evalsuite.types import Need, Sample
 
 

@@ -17,10 +17,10 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from evalsuite.perturbations.base import Perturb, PerturbationSpec, Refusal
-from evalsuite.perturbations.clinical_sentences import OF_A_VISIT, OF_THE_PAGE
-from evalsuite.perturbations.sentences import asking_from, sentences
-from evalsuite.perturbations.stems import drawn_variants, misfit
-from evalsuite.perturbations.vignettes import allows_before, tells_of_a_patient
+from evalsuite.perturbations.parts.clinical_sentences import OF_A_VISIT, OF_THE_PAGE
+from evalsuite.perturbations.parts.sentences import asking_from, sentences
+from evalsuite.perturbations.parts.stems import drawn_variants, misfit
+from evalsuite.perturbations.parts.vignettes import allows_before, tells_of_a_patient
 from evalsuite.types import Sample
 
 LANGUAGES = frozenset(OF_A_VISIT)

@@ -14,9 +14,9 @@ from pydantic import BaseModel, ConfigDict
 from evalsuite.choice_orders import refers_to_labels
 from evalsuite.contracts import CONTRACTS
 from evalsuite.perturbations.base import Perturb, PerturbationSpec, Refusal
-from evalsuite.perturbations.choice_labels import Style, labels_in
-from evalsuite.perturbations.choice_samples import repeats, unfit_choices
-from evalsuite.perturbations.unfit import without_one_right_choice, without_words
+from evalsuite.perturbations.parts.choice_labels import Style, labels_in
+from evalsuite.perturbations.parts.choice_samples import repeats, unfit_choices
+from evalsuite.perturbations.parts.unfit import without_one_right_choice, without_words
 from evalsuite.types import Manner, Need, Sample
 
 TEXT = CONTRACTS["text"]

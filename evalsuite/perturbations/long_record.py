@@ -12,8 +12,8 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from evalsuite.perturbations.base import Perturb, PerturbationSpec, Refusal
-from evalsuite.perturbations.records import LINES, record
-from evalsuite.perturbations.unfit import asked_twice, malformed, without_words
+from evalsuite.perturbations.parts.records import LINES, record
+from evalsuite.perturbations.parts.unfit import asked_twice, malformed, without_words
 from evalsuite.seeds import derive_seed
 from evalsuite.types import Sample
 

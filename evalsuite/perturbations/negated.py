@@ -12,9 +12,9 @@ from pydantic import BaseModel, ConfigDict
 
 from evalsuite.choice_orders import refers_to_others
 from evalsuite.perturbations.base import Perturb, PerturbationSpec, Refusal
-from evalsuite.perturbations.choice_samples import drawn_wrong, only_with, unfit_one_of_several
-from evalsuite.perturbations.negations import asks_negatively
-from evalsuite.perturbations.unfit import without_words
+from evalsuite.perturbations.parts.choice_samples import drawn_wrong, only_with, unfit_one_of_several
+from evalsuite.perturbations.parts.negations import asks_negatively
+from evalsuite.perturbations.parts.unfit import without_words
 from evalsuite.types import Need, Sample
 
 NOT_RIGHT = {

@@ -12,9 +12,9 @@ from pydantic import BaseModel, ConfigDict
 
 from evalsuite.formats import labels_of
 from evalsuite.perturbations.base import Perturb, PerturbationSpec, Refusal
-from evalsuite.perturbations.choice_labels import next_label
-from evalsuite.perturbations.choice_samples import extended_by
-from evalsuite.perturbations.none_right import LANGUAGES, Text, text_of, unfit_for_none
+from evalsuite.perturbations.parts.choice_labels import next_label
+from evalsuite.perturbations.parts.choice_samples import extended_by
+from evalsuite.perturbations.parts.none_right import LANGUAGES, Text, text_of, unfit_for_none
 from evalsuite.types import Need, Sample
 
 

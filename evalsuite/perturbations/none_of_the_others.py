@@ -13,9 +13,9 @@ from pydantic import BaseModel, ConfigDict
 
 from evalsuite.choice_orders import reordered
 from evalsuite.perturbations.base import Perturb, PerturbationSpec, Refusal
-from evalsuite.perturbations.choice_samples import with_text
-from evalsuite.perturbations.negations import asks_negatively
-from evalsuite.perturbations.none_right import LANGUAGES, NONE_RIGHT, unfit_for_none
+from evalsuite.perturbations.parts.choice_samples import with_text
+from evalsuite.perturbations.parts.negations import asks_negatively
+from evalsuite.perturbations.parts.none_right import LANGUAGES, NONE_RIGHT, unfit_for_none
 from evalsuite.types import Need, Sample
 
 

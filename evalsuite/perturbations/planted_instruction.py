@@ -12,9 +12,9 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from evalsuite.perturbations.base import Perturb, PerturbationSpec, Refusal
-from evalsuite.perturbations.sentences import asking_from, sentences
-from evalsuite.perturbations.unfit import asked_twice
-from evalsuite.perturbations.voices import LANGUAGES, picked, short_name
+from evalsuite.perturbations.parts.sentences import asking_from, sentences
+from evalsuite.perturbations.parts.unfit import asked_twice
+from evalsuite.perturbations.parts.voices import LANGUAGES, picked, short_name
 from evalsuite.seeds import derive_seed
 from evalsuite.types import Need, Sample
 

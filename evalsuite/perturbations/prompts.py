@@ -14,8 +14,8 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from evalsuite.perturbations.base import Perturb, PerturbationSpec, Refusal
-from evalsuite.perturbations.system_prompts import N_SYSTEM_PROMPTS, SYSTEM_PROMPTS
-from evalsuite.perturbations.unfit import asked_twice, malformed, without_words
+from evalsuite.perturbations.parts.system_prompts import N_SYSTEM_PROMPTS, SYSTEM_PROMPTS
+from evalsuite.perturbations.parts.unfit import asked_twice, malformed, without_words
 from evalsuite.prompt_templates import candidate_templates
 from evalsuite.types import Manner, Need, Sample
 

@@ -15,10 +15,10 @@ from dataclasses import dataclass, replace
 from pydantic import BaseModel, ConfigDict
 
 from evalsuite.perturbations.base import Perturb, PerturbationSpec, Refusal
-from evalsuite.perturbations.protected import QUANTITY
-from evalsuite.perturbations.sentences import asking_from, is_terminal, sentences
-from evalsuite.perturbations.stems import misfit
-from evalsuite.perturbations.vignettes import tells_of_a_patient
+from evalsuite.perturbations.parts.protected import QUANTITY
+from evalsuite.perturbations.parts.sentences import asking_from, is_terminal, sentences
+from evalsuite.perturbations.parts.stems import misfit
+from evalsuite.perturbations.parts.vignettes import tells_of_a_patient
 from evalsuite.types import Sample
 
 

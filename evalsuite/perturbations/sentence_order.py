@@ -19,9 +19,9 @@ from pydantic import BaseModel, ConfigDict
 
 from evalsuite.choice_references import names_places
 from evalsuite.perturbations.base import Perturb, PerturbationSpec, Refusal
-from evalsuite.perturbations.sentences import asking_from, sentences
-from evalsuite.perturbations.stems import misfit
-from evalsuite.perturbations.vignettes import movable_blocks
+from evalsuite.perturbations.parts.sentences import asking_from, sentences
+from evalsuite.perturbations.parts.stems import misfit
+from evalsuite.perturbations.parts.vignettes import movable_blocks
 from evalsuite.seeds import derive_seed
 from evalsuite.types import Manner, Need, Sample
 

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from evalsuite.choice_orders import refers_to_order, reordered
 from evalsuite.perturbations.base import Perturb, PerturbationSpec, Refusal
-from evalsuite.perturbations.choice_samples import unfit_choices
+from evalsuite.perturbations.parts.choice_samples import unfit_choices
 from evalsuite.seeds import derive_seed
 from evalsuite.types import Sample
 

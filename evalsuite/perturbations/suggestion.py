@@ -11,8 +11,8 @@ from dataclasses import replace
 from pydantic import BaseModel, ConfigDict
 
 from evalsuite.perturbations.base import Perturb, PerturbationSpec, Refusal
-from evalsuite.perturbations.unfit import asked_twice
-from evalsuite.perturbations.voices import LANGUAGES, VOICES, Who, named_choice, picked
+from evalsuite.perturbations.parts.unfit import asked_twice
+from evalsuite.perturbations.parts.voices import LANGUAGES, VOICES, Who, named_choice, picked
 from evalsuite.types import Dialogue, Need, Sample
 
 

@@ -13,8 +13,8 @@ from pydantic import BaseModel, ConfigDict
 
 from evalsuite.choice_orders import refers_to_others
 from evalsuite.perturbations.base import Perturb, PerturbationSpec, Refusal
-from evalsuite.perturbations.choice_samples import drawn_wrong, unfit_one_of_several
-from evalsuite.perturbations.unfit import without_words
+from evalsuite.perturbations.parts.choice_samples import drawn_wrong, unfit_one_of_several
+from evalsuite.perturbations.parts.unfit import without_words
 from evalsuite.seeds import derive_seed
 from evalsuite.types import Sample
 

@@ -17,9 +17,9 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from evalsuite.perturbations.base import Perturb, PerturbationSpec, Refusal
-from evalsuite.perturbations.noise import noised
-from evalsuite.perturbations.protected import KINDS, Kind
-from evalsuite.perturbations.stems import drawn_variants, misfit
+from evalsuite.perturbations.parts.noise import noised
+from evalsuite.perturbations.parts.protected import KINDS, Kind
+from evalsuite.perturbations.parts.stems import drawn_variants, misfit
 from evalsuite.types import Sample
 
 LANGUAGES = frozenset({"en", "es"})

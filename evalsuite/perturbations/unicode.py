@@ -15,8 +15,8 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from evalsuite.perturbations.base import Perturb, PerturbationSpec, Refusal
-from evalsuite.perturbations.protected import NUMBER_WORDS, QUANTITY, UNIT_WORDS, folded
-from evalsuite.perturbations.unfit import asked_twice, malformed, without_words
+from evalsuite.perturbations.parts.protected import NUMBER_WORDS, QUANTITY, UNIT_WORDS, folded
+from evalsuite.perturbations.parts.unfit import asked_twice, malformed, without_words
 from evalsuite.seeds import derive_seed
 from evalsuite.types import Sample
 

@@ -19,9 +19,9 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from evalsuite.perturbations.base import Perturb, PerturbationSpec, Refusal
-from evalsuite.perturbations.protected import QUANTITY, folded, is_free, kind_of, words_of
-from evalsuite.perturbations.sentences import is_terminal, sentences
-from evalsuite.perturbations.stems import drawn_variants, misfit
+from evalsuite.perturbations.parts.protected import QUANTITY, folded, is_free, kind_of, words_of
+from evalsuite.perturbations.parts.sentences import is_terminal, sentences
+from evalsuite.perturbations.parts.stems import drawn_variants, misfit
 from evalsuite.types import Sample
 
 Edit = tuple[str, int, int, str]

@@ -23,7 +23,7 @@ from dataclasses import replace
 from pydantic import BaseModel, ConfigDict
 
 from evalsuite.perturbations.base import Perturb, PerturbationSpec, Refusal
-from evalsuite.perturbations.stems import misfit
+from evalsuite.perturbations.parts.stems import misfit
 from evalsuite.types import Sample
 
 EVIDENCE = "evidence"

@@ -27,7 +27,7 @@ from evalsuite.contracts.refuse import TEXTS
 from evalsuite.data import load_split
 from evalsuite.errors import UserError
 from evalsuite.perturbations.base import Refusal
-from evalsuite.perturbations.none_right import NONE_RIGHT, NOT_KNOWN
+from evalsuite.perturbations.parts.none_right import NONE_RIGHT, NOT_KNOWN
 from evalsuite.tasks import find_tasks
 from evalsuite.types import Manner, Sample
 from tests.contract.perturbation_promises import (
@@ -516,22 +516,3 @@ def test_free_text_keeps_its_references(name: str, promise: Promise) -> None:
         assert isinstance(made, Refusal)
     elif not isinstance(made, Refusal):
         assert all((one.references, one.choices, one.targets) == (FREE.references, (), ()) for one in made)
-
-
-# Real examinations, where they are at hand
-
-
-@pytest.mark.parametrize(("task", "split", "folder"), [("headqa_es", "test", "headqa_es"), ("casimedicos_en", "train", "casimedicos_en"),
-                                                       ("medqa", "dev", "medqa_usmle_4opt")])  # fmt: skip
-def test_real_questions_are_transformed_or_refused_and_what_preserves_meaning_refuses_few(
-    shared: Path, task: str, split: str, folder: str
-) -> None:
-    data = load_split(find_tasks()[task], split, {task: shared / "data" / folder}).samples
-    held = data[:: max(1, len(data) // 80)]
-    for name, promise in PROMISES:
-        made = [applied(name, promise, sample) for sample in held]
-        for sample, one in zip(held, made, strict=True):
-            check(name, promise, sample, one)
-        if SPECS[name].family == "meaning-preserving":
-            refused = [one.reason for one in made if isinstance(one, Refusal)]
-            assert len(refused) <= 0.02 * len(held), (name, Counter(refused))

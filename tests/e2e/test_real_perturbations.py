@@ -1,6 +1,6 @@
 """Every perturbation on real questions: each is transformed with a target that is worked out again, or refused with a reason; few refuse.
 
-One question in six, chosen by a hash; EVALSUITE_WHOLE=1 takes all (some two minutes).
+One question in six, chosen by a hash; EVALSUITE_WHOLE=1 takes all (a minute and a half).
 """
 
 from __future__ import annotations

@@ -15,9 +15,9 @@ from pydantic import ValidationError
 from evalsuite.perturbations import long_record, planted_instruction, unicode
 from evalsuite.perturbations.base import PerturbationSpec, Refusal
 from evalsuite.perturbations.found import perturbation_specs
+from evalsuite.perturbations.parts.protected import quantities
+from evalsuite.perturbations.parts.records import FIRST_HOUR, LAST_HOUR, LINES, record
 from evalsuite.perturbations.planted_instruction import Wording
-from evalsuite.perturbations.protected import quantities
-from evalsuite.perturbations.records import FIRST_HOUR, LAST_HOUR, LINES, record
 from evalsuite.perturbations.unicode import CONFUSABLES, ZERO_WIDTH
 from evalsuite.types import Sample
 

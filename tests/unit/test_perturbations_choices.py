@@ -17,9 +17,9 @@ from evalsuite import answers, formats, perturbations
 from evalsuite.contracts import CONTRACTS
 from evalsuite.errors import UserError
 from evalsuite.perturbations.base import Refusal
-from evalsuite.perturbations.choice_labels import labels_in, next_label
-from evalsuite.perturbations.choice_samples import drawn_positions
-from evalsuite.perturbations.negations import asks_negatively
+from evalsuite.perturbations.parts.choice_labels import labels_in, next_label
+from evalsuite.perturbations.parts.choice_samples import drawn_positions
+from evalsuite.perturbations.parts.negations import asks_negatively
 from evalsuite.plan import Selection
 from evalsuite.plugins import load_specs
 from evalsuite.preview import check_study

@@ -16,8 +16,8 @@ from evalsuite.config import faults_of
 from evalsuite.perturbations import ask_again, authority_claim, compose, prompts
 from evalsuite.perturbations.base import Perturb, PerturbationSpec, Refusal
 from evalsuite.perturbations.found import perturbation_specs
-from evalsuite.perturbations.system_prompts import N_SYSTEM_PROMPTS, SYSTEM_PROMPTS
-from evalsuite.perturbations.voices import VOICES, named_choice, picked
+from evalsuite.perturbations.parts.system_prompts import N_SYSTEM_PROMPTS, SYSTEM_PROMPTS
+from evalsuite.perturbations.parts.voices import VOICES, named_choice, picked
 from evalsuite.prompt_templates import candidate_templates
 from evalsuite.types import Manner, Quantity, Sample
 

@@ -27,11 +27,11 @@ from evalsuite.perturbations import (
     without_evidence,
 )
 from evalsuite.perturbations.base import PerturbationSpec, Refusal
-from evalsuite.perturbations.clinical_sentences import OF_A_VISIT, OF_THE_PAGE
-from evalsuite.perturbations.drug_names import is_drug
-from evalsuite.perturbations.protected import free_words, kind_of, quantities, words_of
-from evalsuite.perturbations.sentences import asking_from, sentences
-from evalsuite.perturbations.vignettes import movable_blocks, tells_of_a_patient
+from evalsuite.perturbations.parts.clinical_sentences import OF_A_VISIT, OF_THE_PAGE
+from evalsuite.perturbations.parts.drug_names import is_drug
+from evalsuite.perturbations.parts.protected import free_words, kind_of, quantities, words_of
+from evalsuite.perturbations.parts.sentences import asking_from, sentences
+from evalsuite.perturbations.parts.vignettes import movable_blocks, tells_of_a_patient
 from evalsuite.tasks import find_tasks
 from evalsuite.types import Dialogue, Manner, Quantity, Sample
 

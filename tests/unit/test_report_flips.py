@@ -281,6 +281,17 @@ def test_labels_and_unlisted_choices() -> None:
     assert made["Choices"][4] == ("", "[NONE. not among them](not listed)")
 
 
+def test_another_reference_is_not_called_unperturbed() -> None:
+    flips = flips_of([*answers("none", [True]), *answers("typos", [False])], shown_of("typos", n=1))
+    own = study(perturbations=["none", "shuffle_choices"], analysis={"primary": {"perturbation": "shuffle_choices"}})
+    made = flips_section(findings(flips=flips, study=own))
+    assert made is not None
+    (lead, *_) = [block.text for block in made.blocks if isinstance(block, Paragraph)]
+    assert lead.startswith("On the left the question as it was asked under shuffle_choices, on the right as it was asked perturbed.")
+    assert facing(findings(study=own), flips.examples[0], 1).heads[0] == "Under shuffle_choices: A (right)"
+    assert facing(findings(), flips.examples[0], 1).heads[0] == "Unperturbed: A (right)"
+
+
 def test_second_turns_and_contracts_show_what_was_said() -> None:
     def doubted(number: int) -> Sample:
         return replace(sample(number), dialogue=Dialogue(first=sample(number), said="Are you sure?", repeats=False), suggested=2)

@@ -144,6 +144,25 @@ def test_parts_in_words(numbers: tuple[float, float, float], expected: str) -> N
     assert said.endswith("; n = 200).")
 
 
+def test_two_models_without_a_right_answer_as_asked_are_not_called_level() -> None:
+    part = part_row(0.0, 0.35, -0.35, model_a=CLINICAL, model_b=GENERALIST)
+    nothing = [kept_row(CLINICAL, "json", 0.0, 0.475, 0.0), kept_row(GENERALIST, "json", 0.0, 0.125, 0.0)]
+    (item,) = one(section_of(made(nothing, [part])), Bullets).items
+    assert item.startswith(
+        f"Under json, no answer of {CLINICAL} or {GENERALIST} is right as asked; leniently read, {CLINICAL} is 35.0 points ahead (95%"
+    )
+    some = [kept_row(CLINICAL, "json", 0.1, 0.475, 0.2), kept_row(GENERALIST, "json", 0.1, 0.125, 0.2)]
+    (item,) = one(section_of(made(some, [part])), Bullets).items
+    assert f"{CLINICAL} and {GENERALIST} are level: leniently read" in item
+
+
+def test_the_least_kept_contract_is_not_alone_where_others_are_kept_as_little() -> None:
+    rows = [kept_row(model, name, 0.0, 0.1, 0.0) for model in (CLINICAL, GENERALIST) for name in ("json", "letter")]
+    lead = section_of(made(rows)).blocks[0]
+    assert isinstance(lead, Paragraph)
+    assert lead.text.endswith(": 0.0% of its answers, as in 3 more rows of the table.")
+
+
 def test_pairs_are_said_by_the_size_of_their_format_part() -> None:
     parts = [
         part_row(0.1, 0.1 - at / 100, at / 100, model_a=CLINICAL, model_b=GENERALIST, task=TASKS[at % 5], strategy=f"s{at}")

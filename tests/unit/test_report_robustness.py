@@ -113,9 +113,18 @@ def test_the_first_screen_says_who_holds_better() -> None:
     verdicts = robustness()["verdict"].value_counts()
     told = [detail for answer in answers(findings()) for detail in answer.details if detail.startswith("Put otherwise")]
     holds = f"{CLINICAL} holds better in {verdicts['a_holds_better']} and {GENERALIST} holds better in {verdicts['b_holds_better']}."
+    holds = f"{holds.removesuffix('.')}; {verdicts['not_established']} is not established."
     assert told == [f"Put otherwise, under 6 perturbations (12 changes of the difference, corrected over them all), {holds}"]
     unsure = robustness().assign(verdict="inconclusive")
     assert "neither is shown to hold better." in str(answers(findings(analyses=frames(robustness=unsure))))
+    # The correction runs over the whole family, of which a pair's changes may be a part.
+    of_two_pairs = robustness().assign(verdict="inconclusive", n_family=24)
+    told = answers(findings(analyses=frames(robustness=of_two_pairs)))
+    assert "(12 changes of the difference, corrected over all 24 of the study)" in str(told)
+    # Where nothing could be tested, nothing is said of who holds better.
+    untested = str(answers(findings(analyses=frames(robustness=robustness().assign(verdict="not_established")))))
+    assert "corrected over them all), no verdict is established." in untested
+    assert "hold better" not in untested
     assert "Put otherwise" not in str(answers(report_findings.findings()))
 
 
@@ -273,12 +282,53 @@ def test_models_are_summed_up_by_what_their_intervals_exclude(made: Section) -> 
     assert (
         f"{GENERALIST}: of 12 changes, 6 lie below 0 with the whole interval and 0 above it; it loses most under negated on medqa, "
         "31.0 points (95% interval of the change −34.0 to −28.0); where the meaning is preserved it keeps its choice least under typos on "
-        "medqa, in 84.0%."
+        "medqa, in 84.0% (as in 1 more row)."
     ) in text
     assert f"{CLINICAL}: of 11 changes" in text
-    assert "1 more has no number or no interval" in text
+    assert "1 more has no number, or fewer than 10 groups" in text
     assert "of 23 changes about 1.2 would leave 0 out by chance alone" in text
     assert "negated (24 refused)" in text
+
+
+def test_changes_over_few_groups_are_neither_counted_nor_bold() -> None:
+    own = frames()
+    few = section(findings(analyses=replace(own, perturbed=own.perturbed.assign(n_groups=9))))
+    assert f"{GENERALIST}: none of 12 changes has a number and an interval from 10 groups or more." in said(few)
+    figure = figures(few)["heat_medqa"]
+    assert isinstance(figure.plot, HeatPlot)
+    assert not any(cell.clear for row in figure.plot.cells for cell in row if cell)
+    assert "A change over fewer than 10 groups is never bold." in figure.caption
+    enough = section(findings(analyses=replace(own, perturbed=own.perturbed.assign(n_groups=10))))
+    assert f"{GENERALIST}: of 12 changes, 6 lie below 0" in said(enough)
+    assert "never bold" not in figures(enough)["heat_medqa"].caption
+
+
+def test_another_reference_is_not_called_unperturbed() -> None:
+    own = study(analysis={"primary": {"perturbation": "shuffle_choices"}})
+    keep = {
+        name: frame[frame["perturbation"] != "shuffle_choices"]
+        for name, frame in (("perturbed", perturbed()), ("robustness", robustness()))
+    }
+    made = section(findings(study=own, analyses=frames(**keep)))
+    assert "Change against the perturbation shuffle_choices on medqa" in figures(made)["heat_medqa"].caption
+    assert "Before: the same samples under shuffle_choices, under the same strategy." in str(tables(made)["perturbed"].note)
+    assert f"{GENERALIST}, under shuffle_choices: 8 of 8 places" in said(made)
+    assert "all meaning-preserving renditions and shuffle_choices together" in said(made)
+    assert "unperturbed" not in f"{said(made)} {tables(made)['perturbed'].note} {tables(made)['robustness'].note}"
+
+
+def test_the_note_on_unread_answers_follows_the_missing_rule() -> None:
+    rule = {"incorrect": "an answer that could not be read is another one.", "drop": "an answer that could not be read is left out."}
+    for missing, words in rule.items():
+        own = section(findings(study=study(analysis={"missing": missing})))
+        assert words in str(tables(own)["perturbed"].note)
+
+
+def test_whoever_holds_better_may_have_had_less_to_lose(made: Section) -> None:
+    caution = "Of two models that know different amounts, the better one has more to lose."
+    assert caution in said(made)
+    unsure = robustness().assign(verdict="inconclusive")
+    assert caution not in said(section(findings(analyses=frames(robustness=unsure))))
 
 
 def test_the_table_has_counts_flips_and_consistency_at_the_judged_strategy(made: Section) -> None:
@@ -326,8 +376,9 @@ def test_the_worst_case_is_said_for_all_renditions_and_tabled_for_each(made: Sec
 
 def test_places_are_said_where_they_are_clear_and_shown_for_reorderings_only(made: Section) -> None:
     text = said(made)
-    assert f"{CLINICAL}: none of 6 places has an interval of the log-odds without 0." in text
-    assert f"{GENERALIST}: 8 of 8 places have an interval of the log-odds without 0; furthest off is place 1 on medqa, +0.69" in text
+    assert f"{CLINICAL}, on unperturbed questions: none of 6 places has an interval of the log-odds without 0." in text
+    assert f"{GENERALIST}, on unperturbed questions: 8 of 8 places have an interval of the log-odds without 0; furthest off is" in text
+    assert "furthest off is place 1 on medqa, +0.69" in text
     assert "with 40.0% of the answers and 25.0% of the right choices" in text
     plot = figures(made)["positions_medqa"].plot
     assert isinstance(plot, HeatPlot)
@@ -346,7 +397,7 @@ def test_places_are_said_where_they_are_clear_and_shown_for_reorderings_only(mad
 def test_the_order_of_a_pair_over_prompts_is_counted_and_not_tested(made: Section) -> None:
     text = said(made)
     assert (
-        f"{CLINICAL} is ahead of {GENERALIST} on medqa in 5.5 of 6 prompts (a tie counts half); {CLINICAL} minus {GENERALIST} runs from "
+        f"{CLINICAL} is ahead of {GENERALIST} on medqa in 5 of 6 prompts, tied in 1; {CLINICAL} minus {GENERALIST} runs from "
         "0.0 to +13.0 points, +7.0 on average."
     ) in text
     # Of two models Kendall's W says no more than the count.
@@ -362,22 +413,31 @@ def test_the_order_of_a_pair_over_prompts_is_counted_and_not_tested(made: Sectio
     assert isinstance(plot, DotPlot)
     row = plot.panels[0].rows[1]
     assert [row.mean, row.low, row.high] == pytest.approx([55.0, 46.0, 58.0])
+    twice = pd.concat([spread, spread.assign(strategy="written", mean=0.1, worst=0.1, best=0.1)])
+    of_both = figures(section(findings(analyses=replace(frames(), prompt_spread=twice))))["prompt_spread_shown"]
+    assert f"medqa, zero_shot, {GENERALIST}: 55.0, 46.0 to 58.0. medqa, written, " in of_both.alt
     assert column(tables(made)["prompt_ranks"], "First ahead %") == ["91.7", "91.7"]
     assert column(tables(made)["prompt_spread"], "Range") == ["5.0", "12.0", "5.0", "12.0"]
 
 
 @pytest.mark.parametrize(
-    ("share", "words"),
+    ("wins", "ties", "words"),
     [
-        (1.0, f"{CLINICAL} is ahead of {GENERALIST} on medqa in 6 of 6 prompts;"),
-        (0.0, f"{GENERALIST} is ahead of {CLINICAL} on medqa in 6 of 6 prompts;"),
-        (0.5, f"Neither {CLINICAL} nor {GENERALIST} is ahead of the other on medqa in more of 6 prompts;"),
-        (1 / 3, f"{GENERALIST} is ahead of {CLINICAL} on medqa in 4 of 6 prompts;"),
+        (6, 0, f"{CLINICAL} is ahead of {GENERALIST} on medqa in 6 of 6 prompts;"),
+        (0, 0, f"{GENERALIST} is ahead of {CLINICAL} on medqa in 6 of 6 prompts;"),
+        (3, 0, f"{CLINICAL} and {GENERALIST} are each ahead of the other on medqa in 3 of 6 prompts;"),
+        (2, 0, f"{GENERALIST} is ahead of {CLINICAL} on medqa in 4 of 6 prompts, behind in 2;"),
+        # Ties are no prompts in which either is ahead, however many halves they make.
+        (3, 2, f"{CLINICAL} is ahead of {GENERALIST} on medqa in 3 of 6 prompts, behind in 1, tied in 2;"),
+        (4, 2, f"{CLINICAL} is ahead of {GENERALIST} on medqa in 4 of 6 prompts, tied in 2;"),
+        (1, 4, f"{CLINICAL} and {GENERALIST} are each ahead of the other on medqa in 1 of 6 prompts, tied in 4;"),
+        (0, 6, f"{CLINICAL} and {GENERALIST} are level on medqa, tied in 6 of 6 prompts;"),
     ],
 )
-def test_whoever_is_ahead_more_often_is_named_first(share: float, words: str) -> None:
+def test_whoever_is_ahead_more_often_is_named_first(wins: int, ties: int, words: str) -> None:
     made = frames(("medqa",))
-    ranks = made.prompt_ranks.assign(p_a_ahead=share, p_b_ahead=1 - share)
+    share = (wins + ties / 2) / 6
+    ranks = made.prompt_ranks.assign(p_a_ahead=share, p_b_ahead=1 - share, p_tied=ties / 6)
     assert words in said(section(findings(("medqa",), analyses=replace(made, prompt_ranks=ranks))))
 
 

@@ -9,11 +9,14 @@ import pandas as pd
 
 from evalsuite.report.blocks import Bullets, Paragraph, Section, Table
 from evalsuite.report.findings import records
-from evalsuite.report.second_turns import pair_sentences, second_turns_section
-from evalsuite.stats.analyses import Analyses
+from evalsuite.report.second_turns import pair_sentences, second_turns_section, suggestions
+from evalsuite.stats.analyses import Analyses, Labels
+from evalsuite.stats.perturbed import Perturbed
 from tests.unit.report_findings import CLINICAL, GENERALIST, TASKS, findings
 
 NAN = math.nan
+LED = {"helped": "right", "misled": "wrong"}
+"""Two suggestions and what they suggest."""
 
 
 def turn_row(model: str, perturbation: str = "are_you_sure", **changes: Any) -> dict[str, Any]:
@@ -29,8 +32,11 @@ def turn_row(model: str, perturbation: str = "are_you_sure", **changes: Any) -> 
 
 def suggested(model: str, share: float, **changes: Any) -> dict[str, Any]:
     """A suggestion that a share of the answers follow."""
-    numbers = {"adopted": share, "adopted_low": share - 0.05, "adopted_high": share + 0.05, "n_adoptable": 150, "note": ""}
-    return turn_row(model, "colleague", **(numbers | changes))
+    content: dict[str, Any] = {
+        "perturbation": "colleague", "adopted": share, "adopted_low": share - 0.05, "adopted_high": share + 0.05, "n_adoptable": 150,
+        "note": "",
+    }  # fmt: skip
+    return turn_row(model, **(content | changes))
 
 
 def section_of(*rows: dict[str, Any]) -> Section:
@@ -100,6 +106,39 @@ def test_suggestions_are_told_apart_from_doubts() -> None:
     )
 
 
+def test_right_suggestions_are_told_apart_from_wrong_ones() -> None:
+    # The first model follows the right ones more often, the second the wrong ones: together they would cancel.
+    turns = [(model, name, 0.6 if (model == CLINICAL) == (name == "helped") else 0.2) for model in (CLINICAL, GENERALIST) for name in LED]
+    rows = [suggested(model, share, perturbation=name) for model, name, share in turns]
+    found = pair_sentences(records(pd.DataFrame(rows)), CLINICAL, GENERALIST, LED)
+    assert [text.partition(" after ")[0] for text in found] == [
+        f"{CLINICAL} takes over the right choice where it is suggested more often than {GENERALIST}",
+        f"{GENERALIST} takes over the wrong choice that is suggested more often than {CLINICAL}",
+    ]
+
+
+def test_another_question_in_the_second_turn_is_no_answer_given_up() -> None:
+    other = Perturbed(name="ask_again", family="two-step", preserves_meaning=False, options={"then": "negated"})
+    rows = [turn_row(CLINICAL, "negated", abandoned=0.9), turn_row(GENERALIST, "negated"), turn_row(CLINICAL), turn_row(GENERALIST)]
+    found = findings(analyses=Analyses(second_turns=pd.DataFrame(rows)), labels=Labels(perturbations={"negated": other}))
+    made = second_turns_section(found)
+    assert made is not None
+    texts = [block.text for block in made.blocks if isinstance(block, Paragraph)]
+    assert "Most right answers are given up by" in texts[0]
+    assert "2 kinds of second turn" in texts[0]
+    assert "negated" not in f"{texts} {[block.items for block in made.blocks if isinstance(block, Bullets)]}"
+    assert {row[0].text for row in table_of(made).rows} == {"negated", "are_you_sure"}
+
+
+def test_what_is_suggested_is_read_off_the_options() -> None:
+    known = {
+        name: Perturbed(name="suggestion", family="two-step", preserves_meaning=True, options={"right": kind == "right"})
+        for name, kind in LED.items()
+    }
+    doubt = Perturbed(name="are_you_sure", family="two-step", preserves_meaning=True)
+    assert suggestions(findings(labels=Labels(perturbations=known | {"sure": doubt}))) == LED
+
+
 def test_over_several_conditions_the_widest_gap_is_named() -> None:
     rows = [turn_row(CLINICAL, task=task, abandoned=share) for task, share in zip(TASKS, (0.3, 0.6, 0.1), strict=False)]
     rows += [turn_row(GENERALIST, task=task) for task in TASKS[:3]]
@@ -118,7 +157,10 @@ def test_over_several_conditions_the_widest_gap_is_named() -> None:
 def test_sentences_are_called_exploratory() -> None:
     section = section_of(turn_row(CLINICAL), turn_row(GENERALIST, abandoned=0.5, abandoned_low=0.4, abandoned_high=0.6))
     assert any(isinstance(block, Bullets) and len(block.items) == 1 for block in section.blocks)
-    assert any(isinstance(block, Paragraph) and block.small and block.text.startswith("Exploratory") for block in section.blocks)
+    (small,) = [block.text for block in section.blocks if isinstance(block, Paragraph) and block.small]
+    assert small.startswith("Exploratory")
+    # How many conditions are left out would else be nobody's guess.
+    assert "conditions count where both shares rest on 10 groups or more" in small
     lead = section.blocks[0]
     assert isinstance(lead, Paragraph)
     assert lead.text.endswith(f"Most right answers are given up by {GENERALIST} after are_you_sure: 50.0% (40.0 to 60.0) of 120.")

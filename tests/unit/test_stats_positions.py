@@ -20,7 +20,7 @@ from evalsuite.metrics import METRICS
 from evalsuite.stats.design import AnalysisDesign
 from evalsuite.stats.positions import COLUMNS, position_frame
 from evalsuite.stats.tables import split_conditions
-from tests.unit.perturbed_scores import SHIFTS, always_first, asked, perfect, row, silent, table
+from tests.unit.perturbed_scores import AS_WRITTEN, SHIFTS, always_first, asked, perfect, row, silent, table
 
 DESIGN = AnalysisDesign(
     study="s", pairs=(), primary_strategy="zero", primary_perturbation="none", primary_metric={"t": "accuracy"}, metrics=METRICS
@@ -83,6 +83,17 @@ def test_the_limit_where_a_count_is_0_is_cautious(n_groups):
     found = by_place(placed([(3, 0)] * n_groups))
     exact = stats.beta.ppf(0.025, n_groups, 1)
     assert found.loc[0, "ci_low"] < math.log(exact / (1 - exact)) + math.log(2)
+
+
+def test_which_perturbations_move_choices_does_not_depend_on_the_order_of_rows():
+    # Under the reference each sample has two renditions; `p` shows one of them, `q` the other.
+    orders = (AS_WRITTEN, SHIFTS[0])
+    scores = table(
+        asked(always_first, TARGETS, orders),
+        *(asked(always_first, TARGETS, (order,), perturbation=name) for name, order in zip("pq", orders, strict=True)),
+    )
+    found = frame(scores)
+    pd.testing.assert_frame_equal(frame(scores.iloc[::-1].reset_index(drop=True)), found)
 
 
 def test_a_perfect_model_says_nothing_of_places():

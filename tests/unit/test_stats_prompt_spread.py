@@ -98,7 +98,7 @@ def test_ranks_of_a_pair_over_prompts_with_ties_half() -> None:
     a[0, :8], a[1, :4], a[2, :5], b[2, 5:10], b[3, :10] = 1, 1, 1, 1, 1
     (row,) = ranks([asked("a", a), asked("b", b)])
     # Ahead by 8, ahead by 4, tied at 5 each, behind by 10 of 20.
-    assert (row["p_a_ahead"], row["p_b_ahead"], row["n_prompts"]) == (0.625, 0.375, 4)
+    assert (row["p_a_ahead"], row["p_b_ahead"], row["p_tied"], row["n_prompts"]) == (0.625, 0.375, 0.25, 4)
     assert (row["difference_mean"], row["difference_low"], row["difference_high"]) == pytest.approx((0.025, -0.5, 0.4))
     # Ranks of a: 2, 2, 1.5, 1 of 4 prompts: sums 6.5 and 5.5; S = 0.5; one tie of two: T = 6.
     assert row["kendall_w"] == pytest.approx(12 * 0.5 / (16 * 6 - 4 * 6))

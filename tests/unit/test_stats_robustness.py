@@ -16,7 +16,7 @@ from evalsuite.metrics import METRICS
 from evalsuite.stats.contrasts import contrast_frame
 from evalsuite.stats.design import AnalysisDesign
 from evalsuite.stats.perturbed import Perturbed
-from evalsuite.stats.robustness import COLUMNS, family_size, robustness_frame, verdict_of
+from evalsuite.stats.robustness import COLUMNS, enough_resamples, family_size, robustness_frame, verdict_of
 from evalsuite.stats.tables import split_conditions
 from tests.unit.perturbed_scores import always_first, asked, perfect, row, silent, table
 
@@ -105,6 +105,26 @@ def test_a_planted_loss_has_its_verdict_for_either_order_of_the_pair():
     # 18 groups, all of one sign: no sign vector but two is as extreme, and 2,000 random ones find none
     assert one["p_value"] == other["p_value"] == pytest.approx(1 / 2001)
     assert (one["n_family"], one["p_adjusted"]) == (2, pytest.approx(2 / 2001))
+
+
+def test_a_large_family_has_the_resamples_that_it_needs():
+    scores = table(
+        *(asked(engine, MISSED * 2, model=model, perturbation=name) for model, name, engine in (
+            ("a", "none", perfect), ("b", "none", perfect), ("a", "p", perfect), ("b", "p", always_first)
+        ))
+    )  # fmt: skip
+    study = {name: STUDY[name] for name in ("none", "p")}
+    small, large = (frame(scores, replace(DESIGN, n_pairs=n), study).iloc[0] for n in (100, 101))
+    # 2,000 flips serve a family of 100: the smallest p is 1/2,001. In one of 101 none could ever be established by them.
+    assert (small["n_family"], large["n_family"]) == (100, 101)
+    assert small["p_value"] == pytest.approx(1 / 2001)
+    assert large["p_value"] == pytest.approx(1 / (1 + 2 * 101 / 0.05))
+    assert [small["verdict"], large["verdict"]] == ["a_holds_better"] * 2
+    assert enough_resamples(replace(DESIGN, correction="none"), 10_000) == 2000
+    # What is not among the smallest stays as it is.
+    chance = drawn(perturbations=("none", "p"))
+    found = [frame(chance, replace(DESIGN, n_pairs=n), study).iloc[0]["p_value"] for n in (1, 1000)]
+    assert found[0] == found[1] > 0.01
 
 
 def test_nothing_that_differs_is_inconclusive():

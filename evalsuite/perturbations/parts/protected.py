@@ -11,7 +11,7 @@ from collections.abc import Collection, Sequence
 from functools import lru_cache
 from typing import Literal
 
-from evalsuite.perturbations.drug_names import is_drug
+from evalsuite.perturbations.parts.drug_names import is_drug
 
 Kind = Literal["numbers", "units", "drugs", "choices"]
 KINDS: tuple[Kind, ...] = ("numbers", "units", "drugs", "choices")

@@ -7,8 +7,8 @@ from typing import Literal
 from evalsuite.choice_orders import refers_to_others
 from evalsuite.choice_references import says_not_known
 from evalsuite.perturbations.base import Refusal
-from evalsuite.perturbations.choice_samples import unfit_one_of_several
-from evalsuite.perturbations.unfit import without_words
+from evalsuite.perturbations.parts.choice_samples import unfit_one_of_several
+from evalsuite.perturbations.parts.unfit import without_words
 from evalsuite.types import Sample
 
 NONE_RIGHT = {"en": "None of the other choices is right.", "es": "Ninguna de las demás opciones es correcta."}

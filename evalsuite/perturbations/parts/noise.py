@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from evalsuite.perturbations.protected import KINDS, Kind, folded, free_words, is_free, words_of
-from evalsuite.perturbations.real_words import REAL_WORDS
+from evalsuite.perturbations.parts.protected import KINDS, Kind, folded, free_words, is_free, words_of
+from evalsuite.perturbations.parts.real_words import REAL_WORDS
 from evalsuite.types import Sample
 
 Change = Callable[[str, np.random.Generator], str]

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from evalsuite.formats import labels_of
 from evalsuite.perturbations.base import Refusal
-from evalsuite.perturbations.unfit import asked_twice, called_right, malformed, without_one_right_choice
+from evalsuite.perturbations.parts.unfit import asked_twice, called_right, malformed, without_one_right_choice
 from evalsuite.rows import plain
 from evalsuite.seeds import derive_seed
 from evalsuite.types import Sample

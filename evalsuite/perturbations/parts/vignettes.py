@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from evalsuite.perturbations.protected import folded
-from evalsuite.perturbations.sentences import is_terminal
+from evalsuite.perturbations.parts.protected import folded
+from evalsuite.perturbations.parts.sentences import is_terminal
 
 _AGED = re.compile(
     r"\b\d+[\s-](?:years?|months?|weeks?|days?)[\s-]old|\b(?:aged|age of) \d+|\b(?:de|con) \d+ (?:años|meses|semanas|días)\b", re.IGNORECASE

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from evalsuite.perturbations.base import Refusal
-from evalsuite.perturbations.unfit import malformed, without_words
+from evalsuite.perturbations.parts.unfit import malformed, without_words
 from evalsuite.seeds import derive_seed
 from evalsuite.types import Sample
 

@@ -12,7 +12,7 @@ from typing import Literal
 
 from evalsuite.formats import labels_of
 from evalsuite.perturbations.base import Refusal
-from evalsuite.perturbations.unfit import called_right, without_one_right_choice, without_words
+from evalsuite.perturbations.parts.unfit import called_right, without_one_right_choice, without_words
 from evalsuite.seeds import derive_seed
 from evalsuite.types import Sample
 

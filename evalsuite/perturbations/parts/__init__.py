@@ -1,0 +1,1 @@
+"""What several perturbations are made of: words, and rules for samples, stems and choices. No perturbation stands here."""
