@@ -16,6 +16,7 @@ from evalsuite.report.plots.heat import HeatCell, HeatGroup, HeatPlot
 from evalsuite.report.sentences import Row
 from evalsuite.report.tables import Shown, number_column, table_of, text_column, zero_width
 from evalsuite.report.words import SHARES, counted, interval, listed, number, scale_of, share
+from evalsuite.stats.design import MIN_GROUPS
 
 MAX_TASKS = 6
 """Most tasks that have a heat map each; all of them stand in the table."""
@@ -161,9 +162,14 @@ def _place(row: Row) -> tuple[str, str, str]:
     return row["task"], row["perturbation"], row["strategy"]
 
 
+def _known(row: Row) -> bool:
+    """Whether there is a change with an interval that rests on enough groups to be spoken of."""
+    return row["change"] is not None and row["ci_low"] is not None and row["n_groups"] >= MIN_GROUPS
+
+
 def _clear(row: Row) -> bool:
-    """Whether there is a change whose interval holds no 0."""
-    return row["change"] is not None and row["ci_low"] is not None and (row["ci_low"] > 0 or row["ci_high"] < 0)
+    """Whether there is such a change whose interval holds no 0."""
+    return _known(row) and (row["ci_low"] > 0 or row["ci_high"] < 0)
 
 
 def _said(findings: Findings, rows: Sequence[Row]) -> list[str]:
@@ -172,9 +178,9 @@ def _said(findings: Findings, rows: Sequence[Row]) -> list[str]:
     said = []
     for model in dict.fromkeys(row["model"] for row in rows):
         own = [row for row in rows if row["model"] == model]
-        known = [row for row in own if row["change"] is not None and row["ci_low"] is not None]
+        known = [row for row in own if _known(row)]
         if not known:
-            said.append(f"{model}: none of {counted(len(own), 'change')} has a number and an interval.")
+            said.append(f"{model}: none of {counted(len(own), 'change')} has a number and an interval from {MIN_GROUPS} groups or more.")
             continue
         down, up = (sum(_clear(row) and (row["change"] < 0) is loses for row in known) for loses in (True, False))
         text = f"{model}: of {counted(len(known), 'change')}, {down} {_lie(down)} below 0 with the whole interval and {up} above it"
@@ -184,9 +190,9 @@ def _said(findings: Findings, rows: Sequence[Row]) -> list[str]:
             where = f"under {perturbation_label(findings, worst)}" + (f" on {worst['task']}" if several else "")
             text += f"; it loses most {where}, {number(-worst['change'], SHARES)} points "
             text += f"({share(worst['ci_level'])} interval of the change {interval(worst['ci_low'], worst['ci_high'], SHARES)})"
-        kept = _least_kept(findings, own, several=several)
+        kept = _least_kept(findings, known, several=several)
         lost = len(own) - len(known)
-        said.append(f"{text}{kept}{f'; {lost} more {_has(lost)} no number or no interval' if lost else ''}.")
+        said.append(f"{text}{kept}{f'; {lost} more {_has(lost)} no number, or fewer than {MIN_GROUPS} groups' if lost else ''}.")
     return said
 
 
@@ -197,12 +203,14 @@ def _least_kept(findings: Findings, rows: Sequence[Row], *, several: bool) -> st
         return ""
     least = min(kept, key=lambda row: float(row["consistency"]))
     where = f"{perturbation_label(findings, least)}" + (f" on {least['task']}" if several else "")
-    return f"; where the meaning is preserved it keeps its choice least under {where}, in {number(least['consistency'], SHARES)}%"
+    n_alike = sum(row["consistency"] == least["consistency"] for row in kept) - 1
+    alike = f" (as in {counted(n_alike, 'more row')})" if n_alike else ""
+    return f"; where the meaning is preserved it keeps its choice least under {where}, in {number(least['consistency'], SHARES)}%{alike}"
 
 
 def _reading(findings: Findings, rows: Sequence[Row]) -> str:
     alpha = findings.study.analysis.alpha
-    known = sum(row["change"] is not None and row["ci_low"] is not None for row in rows)
+    known = sum(_known(row) for row in rows)
     chance = f"{alpha * known:.1f}".removesuffix(".0")
     text = (
         f"Changes are paired, within one model, over the samples that it has both ways. Their {share(1 - alpha)} intervals are not "
@@ -275,7 +283,7 @@ def _heat(findings: Findings, frame: pd.DataFrame, rows: Sequence[Row], *, name:
         gain="more right",
         loss="fewer right",
     )
-    caption = _caption(rows, marks, blank=any(cell is None for row in cells for cell in row))
+    caption = _caption(findings, rows, marks, blank=any(cell is None for row in cells for cell in row))
     spoken = " ".join(f"{model}: {_spoken([of.get((model, entry)) for entry in labels], labels)}." for model in models)
     alt = f"Heat map of models and perturbations, change of the score on {task} in points. {spoken}"
     own = frame[(frame["task"] == task) & frame["perturbation"].isin(list(labels))]
@@ -294,10 +302,14 @@ def _reason(row: Row) -> str:
     return str(row["note"] or "no number")
 
 
-def _caption(rows: Sequence[Row], marks: Mapping[str, str], *, blank: bool) -> str:
+def _caption(findings: Findings, rows: Sequence[Row], marks: Mapping[str, str], *, blank: bool) -> str:
     n = sum(_clear(row) for row in rows)
     known = sum(row["change"] is not None for row in rows)
-    text = f"Change against unperturbed questions on {rows[0]['task']}, in points: {n} of {known} {_has(n)} an interval without 0 (bold)."
+    reference = findings.study.analysis.primary.perturbation
+    against = "unperturbed questions" if reference == "none" else f"the perturbation {reference}"
+    text = f"Change against {against} on {rows[0]['task']}, in points: {n} of {known} {_has(n)} an interval without 0 (bold)."
+    few = any(row["change"] is not None and row["n_groups"] < MIN_GROUPS for row in rows)
+    text += f" A change over fewer than {MIN_GROUPS} groups is never bold." if few else ""
     text += reasons_said(marks)
     return text + (" A dot: not asked of this model." if blank else "")
 
@@ -336,11 +348,13 @@ def _table(findings: Findings, frame: pd.DataFrame) -> Table:
         number_column("Refused", lambda row: f"{int(row['n_refused'] or 0):,}"),
     ]
     columns += [text_column("Note", lambda row: str(row["note"] or ""))] if frame["note"].fillna("").any() else []
+    reference = findings.study.analysis.primary.perturbation
+    unread = "is left out" if findings.study.analysis.missing == "drop" else "is another one"
     note = (
-        "Before: the same samples unperturbed, under the same strategy. Same choice: the answer is the same original choice as before, "
-        "where the perturbation preserves the meaning; an answer that could not be read is another one. Right to wrong: of the samples "
-        "that were right before; wrong to right: of those that were wrong. Refused: samples to which the perturbation does not apply; "
-        "they are on neither side. Intervals of all shares are in the CSV file."
+        f"Before: the same samples {'unperturbed' if reference == 'none' else f'under {reference}'}, under the same strategy. Same choice: "
+        "the answer is the same original choice as before, where the perturbation preserves the meaning; an answer that could not be read "
+        f"{unread}. Right to wrong: of the samples that were right before; wrong to right: of those that were wrong. Refused: samples to "
+        "which the perturbation does not apply; they are on neither side. Intervals of all shares are in the CSV file."
     )
     note += flat_note(frame)
     return table_of(frame, columns, name="perturbed", title="What each perturbation changes", note=note)

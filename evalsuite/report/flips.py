@@ -14,10 +14,10 @@ from evalsuite.report.words import counted, sentence_case
 from evalsuite.types import Sample
 
 READING = (
-    "On the left the question as it was asked unperturbed, on the right as it was asked perturbed. What is gone is struck through on the "
-    "left, what is new stands out on the right; white space that changed is written as ␣, ↵ or ⇥, and a character that cannot be seen, or "
-    "only looks like another one, by its code point (U+0430). Of long texts only the surroundings of a change are shown. The examples were "
-    "drawn by the study's seed, not picked: answers that were lost before answers that were gained, families of perturbations in turn."
+    "What is gone is struck through on the left, what is new stands out on the right; white space that changed is written as ␣, ↵ or ⇥, "
+    "and a character that cannot be seen, or only looks like another one, by its code point (U+0430). Of long texts only the surroundings "
+    "of a change are shown. The examples were drawn by the study's seed, not picked: answers that were lost before answers that were "
+    "gained, families of perturbations in turn."
 )
 
 UNREAD = {"unparsed": "no answer could be read", "truncated": "cut off before an answer could be read", "too_long": "too long to be asked"}
@@ -28,7 +28,8 @@ def flips_section(findings: Findings) -> Section | None:
     flips = findings.flips
     if flips is None or not any(turned.n_lost + turned.n_gained for turned in flips.counts.values()):
         return None
-    blocks: list[Block] = [Paragraph(text=READING)] if flips.examples else []
+    left = f"On the left the question as it was asked {_reference(findings) or 'unperturbed'}, on the right as it was asked perturbed."
+    blocks: list[Block] = [Paragraph(text=f"{left} {READING}")] if flips.examples else []
     for model, turned in flips.counts.items():
         own = [flip for flip in flips.examples if flip.model == model]
         blocks.append(Paragraph(text=counts_said(model, turned, len(own))))
@@ -38,6 +39,12 @@ def flips_section(findings: Findings) -> Section | None:
                 SideBySide(name=f"flips_{list(flips.counts).index(model) + 1}_{slug(model)}", title=f"Examples of {model}", items=items)
             )
     return Section(anchor="flips", title="Example flips: the same question before and after", blocks=tuple(blocks))
+
+
+def _reference(findings: Findings) -> str:
+    """`under X` where questions are set against a perturbation X; empty where they are set against unperturbed ones."""
+    reference = findings.study.analysis.primary.perturbation
+    return "" if reference == "none" else f"under {reference}"
 
 
 def counts_said(model: str, turned: Turned, n_shown: int) -> str:
@@ -79,7 +86,10 @@ def facing(findings: Findings, flip: Flip, at: int) -> Facing:
     ]
     return Facing(
         title=f"{at}. {flip.perturbation}, {flip.task}, {', '.join(where)}: from {_said(flip.before)} to {_said(flip.after)}",
-        heads=(f"Unperturbed: {_said(flip.before)}", f"{flip.perturbation}: {_said(flip.after)}"),
+        heads=(
+            f"{sentence_case(_reference(findings) or 'unperturbed')}: {_said(flip.before)}",
+            f"{flip.perturbation}: {_said(flip.after)}",
+        ),
         rows=tuple(rows),
         open=at == 1,
     )
@@ -144,7 +154,9 @@ def _turn_rows(before: Sample, after: Sample) -> list[FacingRow]:
     if dialogue is None or before.dialogue is not None:
         return []
     then = remark("then the question as below") if dialogue.repeats else ()
-    said = (*remark("after the answer on the left: "), *shortened(marked(dialogue.said))[0], *then)
+    same = all(getattr(before, part) == getattr(dialogue.first, part) for part in ("context", "question", "choices", "manner"))
+    first = "after the answer on the left: " if same else "after a first answer, not the one on the left: "
+    said = (*remark(first), *shortened(marked(dialogue.said))[0], *then)
     return [FacingRow(label="Second turn", left=(), right=said)]
 
 

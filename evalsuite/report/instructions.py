@@ -37,7 +37,7 @@ def instructions_section(findings: Findings) -> Section | None:
     if not len(kept):
         return None
     parts = contract_rows(findings, findings.analyses.format_parts)
-    blocks: list[Block] = [Paragraph(text=_lead(records(kept))), *_said(parts)]
+    blocks: list[Block] = [Paragraph(text=_lead(records(kept))), *_said(parts, kept)]
     blocks += _figures(findings, kept)
     blocks.append(_kept_table(kept))
     blocks += [_parts_table(parts)] if len(parts) else []
@@ -45,7 +45,7 @@ def instructions_section(findings: Findings) -> Section | None:
     return Section(anchor="instructions", title=title, blocks=tuple(blocks))
 
 
-def _said(parts: pd.DataFrame) -> list[Block]:
+def _said(parts: pd.DataFrame, kept: pd.DataFrame) -> list[Block]:
     """The differences of which format is a part, the largest parts first, and how many have none."""
     known = [row for row in records(parts) if row["format"] is not None and row["n_groups"] >= MIN_GROUPS]
     if not known:
@@ -58,7 +58,10 @@ def _said(parts: pd.DataFrame) -> list[Block]:
         small += f" These are the {MAX_SAID} largest parts of format; all stand in the table."
     if len(said) < len(known):
         small += f" In {len(known) - len(said):,} of {counted(len(known), 'difference')} format has no part."
-    items = tuple(part_sentence(row, several) for row in said[:MAX_SAID])
+    # Two models without a right answer in the form asked for are not level in it: nothing was there to compare.
+    floors = {(*(row[key] for key in CELL), row["model"]) for row in records(kept) if row["strict"] == 0}
+    lost = [all((*(row[key] for key in CELL), row[side]) in floors for side in ("model_a", "model_b")) for row in said]
+    items = tuple(part_sentence(row, several, none_right=own) for row, own in zip(said[:MAX_SAID], lost[:MAX_SAID], strict=True))
     return [*([Bullets(items=items)] if items else []), Paragraph(text=small, small=True)]
 
 
@@ -74,12 +77,13 @@ def contracts(findings: Findings) -> list[str]:
     return [name for name, known in findings.labels.perturbations.items() if known.family == FAMILY]
 
 
-def part_sentence(row: Row, several: Sequence[str] = ()) -> str:
+def part_sentence(row: Row, several: Sequence[str] = (), *, none_right: bool = False) -> str:
     """How much of a pair's difference under a contract is knowledge and how much is format, from the side of the model that is ahead.
 
     Args:
         row: of `format_parts`, with numbers.
         several: which of `CELL` must be named.
+        none_right: whether no answer of either model is right in the form asked for.
     """
     a, b, gap = row["model_a"], row["model_b"], row["strict_difference"]
     where = f"under {row['perturbation']}" + "".join(f", {row[key]}" for key in ("task", "strategy") if key in several)
@@ -89,6 +93,8 @@ def part_sentence(row: Row, several: Sequence[str] = ()) -> str:
     low, high = (row["format_low"], row["format_high"]) if sign > 0 else (-row["format_high"], -row["format_low"])
     evidence = f"({share(row['ci_level'])} interval of the part of format {interval(low, high, SHARES)}; n = {int(row['n_samples']):,})"
     points, is_behind, is_less = number(abs(gap), SHARES), knowledge.startswith("−"), form.startswith("−")
+    if points == "0.0" and none_right:
+        return sentence_case(f"{where}, no answer of {a} or {b} is right as asked; {_gains(row)} {evidence}.")
     if points == "0.0":
         of = "" if not (is_behind or is_less) else f": {_gains(row)}, and format takes it back"
         return sentence_case(f"{where}, {a} and {b} are level{of} {evidence}.")
@@ -126,7 +132,9 @@ def _lead(rows: Sequence[Row]) -> str:
     valid = [row for row in enough if row["validity"] is not None]
     if valid:
         least = min(valid, key=lambda row: row["validity"])
-        text += f" Least kept is {condition(rows, least)}, by {least['model']}: {number(least['validity'], SHARES)}% of its answers."
+        text += f" Least kept is {condition(rows, least)}, by {least['model']}: {number(least['validity'], SHARES)}% of its answers"
+        n_alike = sum(row["validity"] == least["validity"] for row in valid) - 1
+        text += f", as in {counted(n_alike, 'more row')} of the table." if n_alike else "."
     return text
 
 

@@ -89,6 +89,7 @@ def _clear(row: Row) -> bool:
 def _said(findings: Findings, rows: Sequence[Row]) -> list[str]:
     """The place that each model likes or avoids most on unperturbed questions, where its interval holds no 0."""
     reference = findings.study.analysis.primary.perturbation
+    on = "on unperturbed questions" if reference == "none" else f"under {reference}"
     own = [row for row in rows if row["perturbation"] == reference and row["log_odds"] is not None]
     several = len({row["task"] for row in own}) > 1
     said = []
@@ -96,15 +97,16 @@ def _said(findings: Findings, rows: Sequence[Row]) -> list[str]:
         of = [row for row in own if row["model"] == model]
         clear = [row for row in of if _clear(row)]
         if not clear:
-            said.append(f"{model}: none of {counted(len(of), 'place')} has an interval of the log-odds without 0.")
+            said.append(f"{model}, {on}: none of {counted(len(of), 'place')} has an interval of the log-odds without 0.")
             continue
         most = max(clear, key=lambda row: abs(float(row["log_odds"])))
         where = f" on {most['task']}" if several else ""
         shares = f"{number(most['share_answered'], SHARES)}% of the answers and {number(most['share_right'], SHARES)}% of the right choices"
         limits = f"{share(most['ci_level'])} interval {interval(most['ci_low'], most['ci_high'], LOG_ODDS)}, not corrected"
         said.append(
-            f"{model}: {len(clear)} of {counted(len(of), 'place')} {_has(len(clear))} an interval of the log-odds without 0; furthest off "
-            f"is place {int(most['position']) + 1}{where}, {number(most['log_odds'], LOG_ODDS, signed=True)} ({limits}), with {shares}."
+            f"{model}, {on}: {len(clear)} of {counted(len(of), 'place')} {_has(len(clear))} an interval of the log-odds without 0; "
+            f"furthest off is place {int(most['position']) + 1}{where}, {number(most['log_odds'], LOG_ODDS, signed=True)} ({limits}), "
+            f"with {shares}."
         )
     return said
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pandas as pd
@@ -66,13 +67,18 @@ def _where(row: Row, frame: pd.DataFrame) -> str:
 def _said(findings: Findings, row: Row, spread: pd.DataFrame) -> str:
     """One pair over the prompts of one cell."""
     scale = _scale(findings, row["task"])
-    n, ahead = int(row["n_prompts"]), float(row["p_a_ahead"]) * int(row["n_prompts"])
-    pair = (row["model_a"], row["model_b"])
-    leads, other, count = (*pair, ahead) if ahead >= n / 2 else (*reversed(pair), n - ahead)
-    half = " (a tie counts half)" if count % 1 else ""
-    text = f"{leads} is ahead of {other} {_where(row, spread)} in {count:.10g} of {counted(n, 'prompt')}{half}"
-    if ahead == n / 2:
-        text = f"Neither {pair[0]} nor {pair[1]} is ahead of the other {_where(row, spread)} in more of {counted(n, 'prompt')}"
+    n, pair = int(row["n_prompts"]), (row["model_a"], row["model_b"])
+    # The frame's shares count a tie half for either side; whole prompts are said.
+    tied = round(float(row["p_tied"]) * n)
+    ahead = [round(float(row[key]) * n - tied / 2) for key in ("p_a_ahead", "p_b_ahead")]
+    where, of = _where(row, spread), counted(n, "prompt")
+    if ahead[0] == ahead[1]:
+        text = f"{pair[0]} and {pair[1]} are each ahead of the other {where} in {ahead[0]} of {of}"
+        text = f"{pair[0]} and {pair[1]} are level {where}" if tied == n else text
+    else:
+        leads, other = pair if ahead[0] > ahead[1] else (pair[1], pair[0])
+        text = f"{leads} is ahead of {other} {where} in {max(ahead)} of {of}" + (f", behind in {min(ahead)}" if min(ahead) else "")
+    text += f", tied in {tied}{f' of {of}' if tied == n else ''}" if tied else ""
     text += f"; {pair[0]} minus {pair[1]} runs from {number(row['difference_low'], scale, signed=True)} to "
     text += f"{number(row['difference_high'], scale, signed=True)}{scale.difference_unit}, "
     text += f"{number(row['difference_mean'], scale, signed=True)} on average"
@@ -93,10 +99,9 @@ def _figure(findings: Findings, spread: pd.DataFrame) -> list[Figure]:
     panels = []
     for cell in cells:
         own = [row for row in rows if tuple(row[name] for name in CELL) == cell]
-        label = ", ".join(str(own[0][name]) for name in CELL if name == "task" or len({row[name] for row in rows}) > 1)
         panels.append(
             DotPanel(
-                label=label,
+                label=_cell_named(own[0], rows),
                 chance=None,
                 rows=tuple(
                     DotRow(
@@ -118,11 +123,17 @@ def _figure(findings: Findings, spread: pd.DataFrame) -> list[Figure]:
     caption = f"Mean over prompts, with the range from the worst to the best one: {widest['model']} moves most, by "
     caption += f"{number(widest['range'], SHARES)} points {_where(widest, spread)}."
     spoken = " ".join(
-        f"{row['task']}, {row['model']}: {number(row['mean'], SHARES)}, {number(row['worst'], SHARES)} to {number(row['best'], SHARES)}."
+        f"{_cell_named(row, rows)}, {row['model']}: {number(row['mean'], SHARES)}, {number(row['worst'], SHARES)} to "
+        f"{number(row['best'], SHARES)}."
         for row in rows
     )
     alt = f"Dot plot with one row per model: mean over prompts in percent, with a line from the worst to the best prompt. {spoken}"
     return [Figure(name="prompt_spread_shown", plot=plot, caption=caption, alt=alt, data=data_of(spread))]
+
+
+def _cell_named(row: Row, rows: Sequence[Row]) -> str:
+    """The task of a row, with what there is several of."""
+    return ", ".join(str(row[name]) for name in CELL if name == "task" or len({other[name] for other in rows}) > 1)
 
 
 def _cell_columns(frame: pd.DataFrame) -> list[Shown]:

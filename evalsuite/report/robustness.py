@@ -159,7 +159,10 @@ def _question(findings: Findings, rows: Sequence[Row]) -> str:
     else:
         chance = f"{alpha * judged:.1f}".removesuffix(".0")
         text += f" p-values are not corrected, as the study asks: about {chance} would be at most {alpha:g} by chance alone."
-    return text + (" That a change cannot be told from no change does not show that both lose alike." if n["inconclusive"] else "")
+    text += " That a change cannot be told from no change does not show that both lose alike." if n["inconclusive"] else ""
+    # A model that guesses has nothing to lose, so that the size of a loss says little about what a model is worth.
+    more = " Of two models that know different amounts, the better one has more to lose."
+    return text + (more if n["a_better"] + n["b_better"] else "")
 
 
 def _is(n: int) -> str:
@@ -186,13 +189,18 @@ def held_sentence(findings: Findings, pair: Pair) -> str | None:
     if not rows:
         return None
     n = [sum(_marker(row) == verdict for row in rows) for verdict in ("a_better", "b_better")]
-    n_kinds = len({row["perturbation"] for row in rows})
-    corrected = "not corrected" if findings.study.analysis.correction == "none" else "corrected over them all"
+    n_not, n_kinds = sum(_marker(row) == "not_established" for row in rows), len({row["perturbation"] for row in rows})
+    size = max((int(row["n_family"]) for row in rows if row["n_family"] is not None), default=len(rows))
+    corrected = f"corrected over all {size:,} of the study" if size > len(rows) else "corrected over them all"
+    corrected = "not corrected" if findings.study.analysis.correction == "none" else corrected
     over = f"under {counted(n_kinds, 'perturbation')} ({counted(len(rows), 'change')} of the difference, {corrected})"
+    if n_not == len(rows):
+        return f"Put otherwise, {over}, no verdict is established."
+    missing = f"; {n_not:,} {_is(n_not)} not established" if n_not else ""
     if not any(n):
-        return f"Put otherwise, {over}, neither is shown to hold better."
+        return f"Put otherwise, {over}, neither is shown to hold better{missing}."
     first, second = (f"{name} holds better in {count:,}" for name, count in zip(pair, n, strict=True))
-    return f"Put otherwise, {over}, {first} and {second}."
+    return f"Put otherwise, {over}, {first} and {second}{missing}."
 
 
 def _tally(pair: Pair, rows: Sequence[Row]) -> str:
@@ -334,7 +342,7 @@ def _table(findings: Findings, frame: pd.DataFrame) -> Table:
     columns += [text_column("Note", lambda row: str(row["status_note"] or ""))] if frame["status_note"].fillna("").any() else []
     title = "Differences in differences" + ("" if len(pairs) > 1 else f", {pairs[0][0]} − {pairs[0][1]}")
     note = (
-        "Before and after: first model minus second, unperturbed and perturbed, over the samples that both models have both ways. Change: "
+        "Before and after: first model minus second, over the samples that both models have both ways. Change: "
         "after minus before; positive: the first holds better. Intervals are not corrected."
     )
     note += flat_note(frame)

@@ -31,7 +31,9 @@ def worst_blocks(findings: Findings) -> list[Block]:
     said = lead or [row for row in known if row["strategy"] == known[0]["strategy"]]
     blocks: list[Block] = []
     if said:
-        text = "Worst case over all meaning-preserving renditions and the unperturbed question together, under "
+        reference = findings.study.analysis.primary.perturbation
+        beside = "the unperturbed question" if reference == "none" else reference
+        text = f"Worst case over all meaning-preserving renditions and {beside} together, under "
         blocks.append(Paragraph(text=f"{text}{said[0]['strategy']}:"))
         blocks.append(Bullets(items=tuple(_said(row, said) for row in said[:MAX_SAID])))
     if len(said) > MAX_SAID:

@@ -105,9 +105,9 @@ def looked_at(rows: pd.DataFrame, reference: str, names: Mapping[str, tuple[str,
     sample = pd.factorize(rows["sample_id"], sort=True)[0]
     places = _places(rows, sample)
     perturbed = (rows["perturbation"] != reference).to_numpy()
-    # Where a sample's right choice stands under the reference; all models are shown the same.
+    # Where a sample's right choice stands under the reference, the first place of several renditions; all models are shown the same.
     home = np.full(sample.max() + 1, np.nan)
-    home[sample[~perturbed]] = places.right[~perturbed]
+    np.fmin.at(home, sample[~perturbed], places.right[~perturbed])
     moved = perturbed & np.isfinite(places.right) & np.isfinite(home[sample]) & (places.right != home[sample])
     wanted = {reference, *rows.loc[moved, "perturbation"].unique()}
     codes, orders = [], []

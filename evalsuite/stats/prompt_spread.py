@@ -28,8 +28,8 @@ PROMPTS = "prompts"
 """Name of the perturbation whose variants are prompts."""
 SPREAD_COLUMNS = ("task", "strategy", "perturbation", "model", "n_prompts", "mean", "worst", "best", "sd", "range", "note")
 RANK_COLUMNS = (
-    "task", "strategy", "perturbation", "model_a", "model_b", "n_prompts", "p_a_ahead", "p_b_ahead", "difference_mean", "difference_low",
-    "difference_high", "kendall_w", "note",
+    "task", "strategy", "perturbation", "model_a", "model_b", "n_prompts", "p_a_ahead", "p_b_ahead", "p_tied", "difference_mean",
+    "difference_low", "difference_high", "kendall_w", "note",
 )  # fmt: skip
 NOISE = 1e-12
 """Means over the same samples that differ by less are equal: sums in another order differ in their last bits."""
@@ -70,9 +70,10 @@ def prompt_rank_frame(cells: Cells, design: AnalysisDesign, perturbations: Mappi
     """How often each side of a pair is ahead over prompts, how its difference moves, and how well prompts agree about all models.
 
     Differences a - b per prompt, oriented so that positive favours a, over the samples that both models have under every prompt; a tie
-    counts half for either side. `kendall_w`: concordance of the prompts' rankings of all models that have numbers, over the samples that
-    all of them have, corrected for ties; the same for every pair of a cell. 1: every prompt ranks alike. NaN with one model or one
-    prompt, or where every prompt ties all models. Descriptive: prompts are no random sample of anything, so that there is no interval.
+    counts half for either side, and `p_tied` is the share of prompts with one. `kendall_w`: concordance of the prompts' rankings of all
+    models that have numbers, over the samples that all of them have, corrected for ties; the same for every pair of a cell. 1: every
+    prompt ranks alike. NaN with one model or one prompt, or where every prompt ties all models. Descriptive: prompts are no random sample
+    of anything, so that there is no interval.
 
     Args:
         cells: answers by condition and model.
@@ -94,8 +95,8 @@ def prompt_rank_frame(cells: Cells, design: AnalysisDesign, perturbations: Mappi
                 raw = (table.means[0] - table.means[1]) * (1 if asked.metric.higher_is_better else -1)
                 gaps = np.where(np.abs(raw) <= NOISE, 0.0, raw)
                 ahead = float(np.mean((gaps > 0) + 0.5 * (gaps == 0)))
-                row |= {"p_a_ahead": ahead, "p_b_ahead": 1 - ahead, "difference_mean": float(gaps.mean())}
-                row |= {"difference_low": float(gaps.min()), "difference_high": float(gaps.max())}
+                row |= {"p_a_ahead": ahead, "p_b_ahead": 1 - ahead, "p_tied": float(np.mean(gaps == 0))}
+                row |= {"difference_mean": float(gaps.mean()), "difference_low": float(gaps.min()), "difference_high": float(gaps.max())}
             rows.append(row | {"note": "; ".join(note for note in (table.note, why) if note)})
     return _typed(rows, RANK_COLUMNS)
 

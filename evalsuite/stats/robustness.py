@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import pandas as pd
 from evalsuite.stats.contrasts import PlannedContrast, Side, contrast_row
 from evalsuite.stats.design import MIN_GROUPS, AnalysisDesign
 from evalsuite.stats.judged_under import judged_metric, judged_under
-from evalsuite.stats.multiplicity import adjusted
+from evalsuite.stats.multiplicity import adjusted, reachable
 from evalsuite.stats.paired import units_in
 from evalsuite.stats.perturbed import Perturbed
 from evalsuite.stats.tables import Cells, Condition, PairedUnits
@@ -26,6 +27,10 @@ COLUMNS = (
 )  # fmt: skip
 
 
+SMALL_P = 20
+"""Resamples as extreme as what was seen, itself among them, up to which more are drawn in a large family."""
+
+
 def robustness_frame(
     cells: Cells,
     design: AnalysisDesign,
@@ -37,7 +42,8 @@ def robustness_frame(
 
     contrast = (a - b under the perturbation) - (a - b under the reference), the mean over the samples that both models have under both;
     positive: a holds better. The strategy is `judged_under`, the metric `judged_metric` (accuracy for metrics of a set of classes).
-    Interval and p are those of `contrasts.contrast_row`: cluster-robust t, and sign flips of the groups' sums.
+    Interval and p are those of `contrasts.contrast_row`: cluster-robust t, and sign flips of the groups' sums; a p that is among the
+    smallest which the study's resamples allow is replaced by one from as many as the family needs (`enough_resamples`).
 
     The family is pairs x tasks x perturbations of the whole study, without the tasks' perturbations that no strategy of it can ask. The
     correction is the study's (`design.correction`). A row counts as p = 1 in it where it cannot be tested: faults, fewer than `MIN_GROUPS`
@@ -72,7 +78,7 @@ def robustness_frame(
         for pair in design.pairs
     ]
     n_family = family_size(design, len(names), len(left_out))
-    looked = _Looked(cells=cells, design=design)
+    looked = _Looked(cells=cells, design=design, n_resamples=enough_resamples(design, n_family))
     rows = []
     for each in wanted:
         rows.append(_row(looked, each) | {"n_family": n_family})
@@ -98,6 +104,23 @@ def family_size(design: AnalysisDesign, n_perturbations: int, n_left_out: int) -
     return n_pairs * ((len(design.primary_metric) + len(design.not_run)) * n_perturbations - n_left_out)
 
 
+def enough_resamples(design: AnalysisDesign, n_family: int) -> int:
+    """The study's number of sign flips, or twice the fewest by which one change of the family could be established, if that is more.
+
+    Perturbations make the family many times that of the study's comparisons, for which the number was set: with 10,000 flips the smallest p
+    is 1/10,001, which Holm brings above 0.05 in a family of 501. They are drawn only where p is at most `SMALL_P` of the first ones: for
+    any x above that the final p is at most x only where the first is, for any x below only where the second is, and both are valid, so
+    that the final p is. Source: ours.
+
+    Args:
+        design: resamples, alpha and correction.
+        n_family: from `family_size`.
+    """
+    if reachable(n_family, design.n_resamples, design.alpha, design.correction):
+        return design.n_resamples
+    return math.ceil(2 * n_family / design.alpha)
+
+
 def _row(looked: _Looked, wanted: _Wanted) -> dict[str, Any]:
     """One row before correction; `unread` holds the sides that nothing could be read of under the perturbation."""
     design, cells = looked.design, looked.cells
@@ -119,6 +142,8 @@ def _row(looked: _Looked, wanted: _Wanted) -> dict[str, Any]:
     ]  # fmt: skip
     planned = PlannedContrast(kind="perturbation", first=sides[0], second=sides[1])
     found = contrast_row(planned, looked.units, design, {})
+    if looked.n_resamples > design.n_resamples and found.get("p_value", np.nan) * (design.n_resamples + 1) <= SMALL_P:
+        found = contrast_row(planned, looked.units, replace(design, n_resamples=looked.n_resamples), {})
     if not found["status_note"] and not found["n_samples"]:
         found["status_note"] = "no answers left"
     row |= {key: found.get(key, np.nan) for key in ("contrast", "ci_low", "ci_high", "p_value", "n_samples", "n_groups", "status_note")}
@@ -179,6 +204,8 @@ class _Looked:
     """Of all models."""
     design: AnalysisDesign
     """The analysis."""
+    n_resamples: int
+    """Sign flips of a change whose p is small."""
     references: dict[Side, PairedUnits] = field(default_factory=dict)
     """What was paired already under the reference, which every perturbation is set against."""
     last: dict[Side, PairedUnits] = field(default_factory=dict)

@@ -145,8 +145,8 @@ def prompt_spread(tasks: Sequence[str] = TASKS) -> pd.DataFrame:
 def prompt_ranks(tasks: Sequence[str] = TASKS) -> pd.DataFrame:
     rows = [
         {"task": task, "strategy": "zero_shot", "perturbation": "prompts", "model_a": CLINICAL, "model_b": GENERALIST, "n_prompts": 6,
-         "p_a_ahead": 5.5 / 6, "p_b_ahead": 0.5 / 6, "p_tied": 1 / 6, "difference_mean": 0.07, "difference_low": 0.0, "difference_high": 0.13,
-         "kendall_w": 0.84, "note": ""}
+         "p_a_ahead": 5.5 / 6, "p_b_ahead": 0.5 / 6, "p_tied": 1 / 6, "difference_mean": 0.07, "difference_low": 0.0,
+         "difference_high": 0.13, "kendall_w": 0.84, "note": ""}
         for task in tasks
     ]  # fmt: skip
     return pd.DataFrame(rows)

@@ -301,6 +301,13 @@ def test_second_turns_and_contracts_show_what_was_said() -> None:
     assert made["Second turn"] == [("", "(after the answer on the left: )[Are you sure?]")]
     assert made["Choices"][2][1] == "C. X-ray(called right in the text)"
 
+    def otherwise(number: int) -> Sample:
+        first = replace(sample(number), choices=CHOICES[::-1], targets=(3 - number % 4,), order=(3, 2, 1, 0))
+        return replace(first, dialogue=Dialogue(first=first, said="Are you sure?", repeats=False))
+
+    made = rows_of(flips_of(rows, shown_of("are_you_sure", n=1, are_you_sure=otherwise)))
+    assert made["Second turn"] == [("", "(after a first answer, not the one on the left: )[Are you sure?]")]
+
     def contracted(number: int) -> Sample:
         return replace(sample(number), manner=Manner(contract="letter", system="Be brief.", template=3))
 

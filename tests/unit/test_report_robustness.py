@@ -119,8 +119,8 @@ def test_the_first_screen_says_who_holds_better() -> None:
     assert "neither is shown to hold better." in str(answers(findings(analyses=frames(robustness=unsure))))
     # The correction runs over the whole family, of which a pair's changes may be a part.
     of_two_pairs = robustness().assign(verdict="inconclusive", n_family=24)
-    told = answers(findings(analyses=frames(robustness=of_two_pairs)))
-    assert "(12 changes of the difference, corrected over all 24 of the study)" in str(told)
+    partly = answers(findings(analyses=frames(robustness=of_two_pairs)))
+    assert "(12 changes of the difference, corrected over all 24 of the study)" in str(partly)
     # Where nothing could be tested, nothing is said of who holds better.
     untested = str(answers(findings(analyses=frames(robustness=robustness().assign(verdict="not_established")))))
     assert "corrected over them all), no verdict is established." in untested
@@ -309,7 +309,7 @@ def test_another_reference_is_not_called_unperturbed() -> None:
         name: frame[frame["perturbation"] != "shuffle_choices"]
         for name, frame in (("perturbed", perturbed()), ("robustness", robustness()))
     }
-    made = section(findings(study=own, analyses=frames(**keep)))
+    made = section(findings(study=own, analyses=replace(frames(), **keep)))
     assert "Change against the perturbation shuffle_choices on medqa" in figures(made)["heat_medqa"].caption
     assert "Before: the same samples under shuffle_choices, under the same strategy." in str(tables(made)["perturbed"].note)
     assert f"{GENERALIST}, under shuffle_choices: 8 of 8 places" in said(made)

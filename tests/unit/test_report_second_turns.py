@@ -147,6 +147,11 @@ def test_over_several_conditions_the_widest_gap_is_named() -> None:
         f"{CLINICAL} gives up right answers more often than {GENERALIST} in 2 of 3 conditions, less often in 1; furthest apart "
     )
     assert f"after are_you_sure ({TASKS[1]}): {CLINICAL} 60.0%" in said
+    # The widest gap may be on the other side than most are.
+    rows[2] = turn_row(CLINICAL, task=TASKS[2], abandoned=0.95)
+    rows[:2] = [turn_row(CLINICAL, task=task, abandoned=0.15) for task in TASKS[:2]]
+    (other,) = said_of(*rows)
+    assert f"in 2 of 3 conditions, less often in 1; furthest apart, the other way round, after are_you_sure ({TASKS[2]})" in other
     # A condition that one model lacks, or that has no number, is no comparison.
     assert said_of(rows[0]) == []
     assert said_of(rows[0], turn_row(GENERALIST, abandoned=NAN, abandoned_low=NAN, abandoned_high=NAN)) == []
@@ -164,3 +169,10 @@ def test_sentences_are_called_exploratory() -> None:
     lead = section.blocks[0]
     assert isinstance(lead, Paragraph)
     assert lead.text.endswith(f"Most right answers are given up by {GENERALIST} after are_you_sure: 50.0% (40.0 to 60.0) of 120.")
+
+
+def test_the_largest_share_is_said_to_be_that_of_enough_groups() -> None:
+    few = turn_row(GENERALIST, abandoned=0.9, abandoned_low=NAN, abandoned_high=NAN)
+    lead = section_of(turn_row(CLINICAL), few).blocks[0]
+    assert isinstance(lead, Paragraph)
+    assert lead.text.endswith(": 20.0% (13.0 to 27.0) of 120, among the shares that rest on 10 groups or more.")
