@@ -35,11 +35,13 @@ runpy.run_path(str(NO_NETWORK / "sitecustomize.py"))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Fast folders first, so that the commonest faults show soonest."""
+    """Fast folders first, so that the commonest faults show soonest; of the last one, what takes longest in one piece comes first."""
 
-    def rank(item: pytest.Item) -> int:
+    def rank(item: pytest.Item) -> tuple[int, bool]:
         folder = next((name for name in ORDER if item.path.is_relative_to(REPOSITORY / "tests" / name)), None)
-        return ORDER.index(folder) if folder else len(ORDER)
+        marker = item.get_closest_marker("xdist_group")
+        whole = marker is not None and bool({"demo", "vllm"} & {*marker.args, *marker.kwargs.values()})
+        return ORDER.index(folder) if folder else len(ORDER), not whole
 
     items.sort(key=rank)
 
