@@ -18,7 +18,7 @@ from evalsuite.errors import nearest
 from evalsuite.models import ModelEntry, default_pairs, find_checkpoint, load_registry
 from evalsuite.needs import check_needs, unmet_needs
 from evalsuite.overlap import without_repeats, without_twins
-from evalsuite.perturbations.base import Perturb
+from evalsuite.perturbations.base import Perturb, PerturbationSpec
 from evalsuite.perturbations.found import perturbation_specs
 from evalsuite.plan import (
     Plan,
@@ -55,7 +55,7 @@ from evalsuite.study_checks import (
     wants_pool,
 )
 from evalsuite.task_sources import expand
-from evalsuite.tasks import Task, find_tasks, pool_split, validation_split
+from evalsuite.tasks import Task, TaskCard, find_tasks, pool_split, validation_split
 from evalsuite.types import Need, Sample, Tell, untold
 
 
@@ -86,14 +86,15 @@ def resolve(
     check_names(faults, study, chosen, registry, tasks)
     check_unseal(faults, study, chosen)
     built_strategies = _build(faults, "strategies", study.strategies, load_specs(strategies))
-    built_perturbations: Mapping[str, Perturb] = _build(faults, "perturbations", study.perturbations, perturbation_specs())
+    specs = perturbation_specs()
+    built_perturbations: Mapping[str, Perturb] = _build(faults, "perturbations", study.perturbations, specs)
     check_analysis(faults, study)
     check_lenders(faults, built_strategies, registry)
     faults.settle()
     check_fit(faults, study, chosen, built_strategies, registry, tasks)
     check_trials(faults, study, chosen, built_strategies, tasks)
     faults.settle()
-    unmet = _unmet(faults, study, chosen, built_strategies, tasks)
+    unmet = _unmet(faults, study, built_strategies, specs, _cards(study, chosen, tasks))
     if recorded is None:
         check_embedders(faults, study)
         _check_hosts(faults, study, chosen, built_strategies, registry, tasks)
@@ -134,14 +135,17 @@ def _statement(study: Study, pairs: Sequence[tuple[str, str]], tasks: Mapping[st
     return analysis_statement(study, pairs, metrics=metrics, splits=splits)
 
 
+def _cards(study: Study, chosen: Selection, tasks: Mapping[str, Task]) -> list[TaskCard]:
+    """Cards of the tasks that are run."""
+    return [tasks[entry.name].card for entry in study.tasks if chosen.tasks is None or entry.name in chosen.tasks]
+
+
 def _unmet(
-    faults: Faults, study: Study, chosen: Selection, built: Mapping[str, Strategy], tasks: Mapping[str, Task]
+    faults: Faults, study: Study, built: Mapping[str, Strategy], specs: Mapping[str, PerturbationSpec], cards: Sequence[TaskCard]
 ) -> dict[tuple[str, str, str], frozenset[Need]]:
     """What strategies lack of what perturbations need; names and options are known to be in order."""
-    specs = perturbation_specs()
     checked = ((entry, specs[entry.name]) for entry in study.perturbations)
     needs = {entry.label: spec.needs(spec.options.model_validate(entry.options)) for entry, spec in checked}
-    cards = [tasks[entry.name].card for entry in study.tasks if chosen.tasks is None or entry.name in chosen.tasks]
     unmet = unmet_needs(needs, built, cards)
     check_needs(faults, study, unmet, cards)
     return unmet
@@ -169,8 +173,7 @@ def _check_hosts(
     """Restricted texts go to no host that the study does not name; who lends is asked about questions of the task too."""
     names = [name for name in study.models if chosen.models is None or name in chosen.models]
     own = {name: registry[name] for name in (*names, *lenders_of(built))}
-    cards = [tasks[entry.name].card for entry in study.tasks if chosen.tasks is None or entry.name in chosen.tasks]
-    for host, allowed in restricted_to_hosts(study, own, cards):
+    for host, allowed in restricted_to_hosts(study, own, _cards(study, chosen, tasks)):
         faults.add("engine.send_restricted_to", host, allowed)
 
 

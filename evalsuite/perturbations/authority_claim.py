@@ -11,10 +11,10 @@ from dataclasses import replace
 
 from pydantic import BaseModel, ConfigDict
 
-from evalsuite.perturbations.base import Perturb, PerturbationSpec, Refusal
+from evalsuite.perturbations.base import Perturb, PerturbationSpec, Refusal, needing
 from evalsuite.perturbations.parts.unfit import asked_twice
 from evalsuite.perturbations.parts.voices import LANGUAGES, VOICES, Who, named_choice, picked
-from evalsuite.types import Need, Sample
+from evalsuite.types import Sample
 
 
 class Options(BaseModel):
@@ -41,12 +41,6 @@ def build(options: Options) -> Perturb:
     return perturb
 
 
-def needs(options: Options) -> frozenset[Need]:
-    """Choices that are shown, since one is named by its label."""
-    del options
-    return frozenset({"listed"})
-
-
 SPEC = PerturbationSpec(
     name="authority_claim",
     summary="Before the question, a colleague, a senior, a patient or a guideline is convinced of a choice, wrong or right.",
@@ -56,5 +50,5 @@ SPEC = PerturbationSpec(
     options=Options,
     build=build,
     languages=LANGUAGES,
-    needs=needs,
+    needs=needing("listed"),  # one is named by its label
 )

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from evalsuite.types import Need, Sample
 
@@ -27,10 +27,35 @@ Perturb = Callable[[Sample, int], tuple[Sample, ...] | Refusal]
 seeded by `derive_seed(seed, name of the perturbation, sample.id, ...)`, so that they depend on nothing else."""
 
 
-def no_needs(options: Any) -> frozenset[Need]:
-    """It can be asked in every way."""
-    del options
-    return frozenset()
+class NoOptions(BaseModel):
+    """Options of a perturbation that has none."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def always(perturb: Perturb) -> Callable[[Any], Perturb]:
+    """Builds one and the same map, whatever the options: for perturbations without any."""
+
+    def build(options: Any) -> Perturb:
+        del options
+        return perturb
+
+    return build
+
+
+def needing(*needs: Need) -> Callable[[Any], frozenset[Need]]:
+    """What a strategy must offer where that is the same whatever the options."""
+    wanted = frozenset(needs)
+
+    def needed(options: Any) -> frozenset[Need]:
+        del options
+        return wanted
+
+    return needed
+
+
+NOTHING = needing()
+"""It can be asked in every way."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,7 +79,7 @@ class PerturbationSpec:
     """Makes the map from checked options."""
     languages: frozenset[str] | None = None
     """ISO 639-1 codes of the languages in which it has a sensible form; samples of others are refused. None: it writes no words."""
-    needs: Callable[[Any], frozenset[Need]] = no_needs
+    needs: Callable[[Any], frozenset[Need]] = NOTHING
     """What a strategy must offer, from checked options; cells of strategies that do not offer it are left out of the plan."""
 
     def preserves(self, options: Any) -> bool:

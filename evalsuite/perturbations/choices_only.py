@@ -8,24 +8,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from pydantic import BaseModel, ConfigDict
-
-from evalsuite.perturbations.base import Perturb, PerturbationSpec, Refusal
+from evalsuite.perturbations.base import NoOptions, PerturbationSpec, Refusal, always, needing
 from evalsuite.perturbations.parts.choice_samples import unfit_one_of_several
 from evalsuite.perturbations.parts.unfit import without_words
-from evalsuite.types import Need, Sample
+from evalsuite.types import Sample
 
 WITHHELD = {
     "en": "The question is not shown. Choose the choice that is most likely to be its right answer.",
     "es": "No se muestra el enunciado de la pregunta. Elige la opción que con mayor probabilidad sea la respuesta correcta.",
 }
 LANGUAGES = frozenset(WITHHELD)
-
-
-class Options(BaseModel):
-    """There are none."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 def without_question(sample: Sample, seed: int) -> tuple[Sample, ...] | Refusal:
@@ -37,26 +29,14 @@ def without_question(sample: Sample, seed: int) -> tuple[Sample, ...] | Refusal:
     return (replace(sample, question=WITHHELD[sample.language], context="", variant=0),)
 
 
-def build(options: Options) -> Perturb:
-    """The map."""
-    del options
-    return without_question
-
-
-def needs(options: Options) -> frozenset[Need]:
-    """Choices that are shown."""
-    del options
-    return frozenset({"listed"})
-
-
 SPEC = PerturbationSpec(
     name="choices_only",
     summary="The choices without the question: what can be guessed from them alone.",
     source="Balepur et al. 2024 (arXiv 2402.12483)",
     family="target-changing",
     preserves_meaning=False,
-    options=Options,
-    build=build,
+    options=NoOptions,
+    build=always(without_question),
     languages=LANGUAGES,
-    needs=needs,
+    needs=needing("listed"),
 )

@@ -18,9 +18,9 @@ from evalsuite import formats
 from evalsuite.choice_references import says_none, says_not_known, speaks_of_all
 from evalsuite.contracts import CONTRACTS, Contract
 from evalsuite.contracts.refuse import with_refusal
-from evalsuite.perturbations.base import Perturb, PerturbationSpec, Refusal
+from evalsuite.perturbations.base import Perturb, PerturbationSpec, Refusal, needing
 from evalsuite.perturbations.parts.unfit import without_one_right_choice, without_words
-from evalsuite.types import Manner, Need, Sample
+from evalsuite.types import Manner, Sample
 
 # What such a choice begins with is the word for a refusal, whatever it goes on with.
 _NONE = re.compile(r"\W*(?:none|ningun[ao])\b", re.IGNORECASE)
@@ -80,12 +80,6 @@ def _refuses(choice: str) -> bool:
     return says_none(choice) or says_not_known(choice) or speaks_of_all(choice) or _NONE.match(choice) is not None
 
 
-def needs(options: Options) -> frozenset[Need]:
-    """What is judged is the whole of what a model writes."""
-    del options
-    return frozenset({"written", "own_prompt"})
-
-
 SPEC = PerturbationSpec(
     name="contract",
     summary="The question under an exact output contract, scored strictly (contract kept and answer right) and leniently.",
@@ -95,5 +89,5 @@ SPEC = PerturbationSpec(
     options=Options,
     build=build,
     languages=frozenset({"en", "es"}),
-    needs=needs,
+    needs=needing("written", "own_prompt"),  # judged is the whole of what is written
 )

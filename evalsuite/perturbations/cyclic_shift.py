@@ -11,9 +11,9 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from evalsuite.choice_orders import refers_to_order, reordered
-from evalsuite.perturbations.base import Perturb, PerturbationSpec, Refusal
+from evalsuite.perturbations.base import Perturb, PerturbationSpec, Refusal, needing
 from evalsuite.perturbations.parts.choice_samples import unfit_choices
-from evalsuite.types import Need, Sample
+from evalsuite.types import Sample
 
 Shift = Annotated[int, Field(ge=1, le=25)]
 
@@ -54,12 +54,6 @@ def build(options: Options) -> Perturb:
     return perturb
 
 
-def needs(options: Options) -> frozenset[Need]:
-    """Choices that are shown."""
-    del options
-    return frozenset({"listed"})
-
-
 SPEC = PerturbationSpec(
     name="cyclic_shift",
     summary="The same choices moved on by 1, 2, ... places, the last ones to the front.",
@@ -68,5 +62,5 @@ SPEC = PerturbationSpec(
     preserves_meaning=True,
     options=Options,
     build=build,
-    needs=needs,
+    needs=needing("listed"),
 )

@@ -10,23 +10,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from pydantic import BaseModel, ConfigDict
-
 from evalsuite import formats
 from evalsuite.choice_orders import refers_to_others
 from evalsuite.contracts import CONTRACTS
 from evalsuite.contracts.refuse import with_refusal
-from evalsuite.perturbations.base import Perturb, PerturbationSpec, Refusal
-from evalsuite.perturbations.contract import needs, under_contract, unfit
+from evalsuite.perturbations.base import NoOptions, PerturbationSpec, Refusal, always, needing
+from evalsuite.perturbations.contract import under_contract, unfit
 from evalsuite.types import Sample
 
 CONTRACT = CONTRACTS["refuse"]
-
-
-class Options(BaseModel):
-    """There are none."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 def without_right_choice(sample: Sample, seed: int) -> tuple[Sample, ...] | Refusal:
@@ -62,20 +54,14 @@ def _unfit(sample: Sample) -> Refusal | None:
     return None
 
 
-def build(options: Options) -> Perturb:
-    """The map."""
-    del options
-    return without_right_choice
-
-
 SPEC = PerturbationSpec(
     name="gold_absent",
     summary="The right choice is taken out; right is the refusal that the contract allows where the right answer is not among the choices.",
     source="ours, after the missing answers of Pal et al. 2023 (arXiv 2307.15343)",
     family="instruction-guided",
     preserves_meaning=False,
-    options=Options,
-    build=build,
+    options=NoOptions,
+    build=always(without_right_choice),
     languages=frozenset(CONTRACT.words),
-    needs=needs,
+    needs=needing("written", "own_prompt"),
 )

@@ -11,10 +11,10 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from evalsuite.choice_orders import refers_to_order, reordered
-from evalsuite.perturbations.base import Perturb, PerturbationSpec, Refusal
+from evalsuite.perturbations.base import Perturb, PerturbationSpec, Refusal, needing
 from evalsuite.perturbations.parts.choice_samples import unfit_choices
 from evalsuite.perturbations.parts.unfit import without_one_right_choice
-from evalsuite.types import Need, Sample
+from evalsuite.types import Sample
 
 
 class Options(BaseModel):
@@ -47,12 +47,6 @@ def build(options: Options) -> Perturb:
     return perturb
 
 
-def needs(options: Options) -> frozenset[Need]:
-    """Choices that are shown."""
-    del options
-    return frozenset({"listed"})
-
-
 SPEC = PerturbationSpec(
     name="gold_at",
     summary="The right choice moved to one and the same place, the others in their order.",
@@ -61,5 +55,5 @@ SPEC = PerturbationSpec(
     preserves_meaning=True,
     options=Options,
     build=build,
-    needs=needs,
+    needs=needing("listed"),
 )

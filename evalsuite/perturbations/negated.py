@@ -8,26 +8,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from pydantic import BaseModel, ConfigDict
-
 from evalsuite.choice_orders import refers_to_others
-from evalsuite.perturbations.base import Perturb, PerturbationSpec, Refusal
+from evalsuite.perturbations.base import NoOptions, PerturbationSpec, Refusal, always, needing
 from evalsuite.perturbations.parts.choice_samples import drawn_wrong, only_with, unfit_one_of_several
 from evalsuite.perturbations.parts.negations import asks_negatively
 from evalsuite.perturbations.parts.unfit import without_words
-from evalsuite.types import Need, Sample
+from evalsuite.types import Sample
 
 NOT_RIGHT = {
     "en": "Exactly one of the two choices is NOT a right answer to this question. Which one?",
     "es": "De las dos opciones, solo una NO es correcta como respuesta a esta pregunta. Señala cuál.",
 }
 LANGUAGES = frozenset(NOT_RIGHT)
-
-
-class Options(BaseModel):
-    """There are none."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 def turned_round(sample: Sample, seed: int) -> tuple[Sample, ...] | Refusal:
@@ -45,26 +37,14 @@ def turned_round(sample: Sample, seed: int) -> tuple[Sample, ...] | Refusal:
     return (replace(shown, question=question, targets=(1 - shown.targets[0],), variant=0),)
 
 
-def build(options: Options) -> Perturb:
-    """The map."""
-    del options
-    return turned_round
-
-
-def needs(options: Options) -> frozenset[Need]:
-    """Choices that are shown."""
-    del options
-    return frozenset({"listed"})
-
-
 SPEC = PerturbationSpec(
     name="negated",
     summary="The right choice and one wrong one, and the question which of the two is NOT right.",
     source="ours",
     family="target-changing",
     preserves_meaning=False,
-    options=Options,
-    build=build,
+    options=NoOptions,
+    build=always(turned_round),
     languages=LANGUAGES,
-    needs=needs,
+    needs=needing("listed"),
 )

@@ -2,26 +2,13 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
-
-from evalsuite.perturbations.base import Perturb, PerturbationSpec
+from evalsuite.perturbations.base import NoOptions, PerturbationSpec, always
 from evalsuite.types import Sample
-
-
-class Options(BaseModel):
-    """There are none."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 def unchanged(sample: Sample, seed: int) -> tuple[Sample, ...]:
     """One variant: the sample itself."""
     return (sample,)
-
-
-def build(options: Options) -> Perturb:
-    """The identity."""
-    return unchanged
 
 
 SPEC = PerturbationSpec(
@@ -30,6 +17,6 @@ SPEC = PerturbationSpec(
     source="-",
     family="meaning-preserving",
     preserves_meaning=True,
-    options=Options,
-    build=build,
+    options=NoOptions,
+    build=always(unchanged),
 )

@@ -11,11 +11,11 @@ from dataclasses import replace
 from pydantic import BaseModel, ConfigDict
 
 from evalsuite.formats import labels_of
-from evalsuite.perturbations.base import Perturb, PerturbationSpec, Refusal
+from evalsuite.perturbations.base import Perturb, PerturbationSpec, Refusal, needing
 from evalsuite.perturbations.parts.choice_labels import next_label
 from evalsuite.perturbations.parts.choice_samples import extended_by
 from evalsuite.perturbations.parts.none_right import LANGUAGES, Text, text_of, unfit_for_none
-from evalsuite.types import Need, Sample
+from evalsuite.types import Sample
 
 
 class Options(BaseModel):
@@ -42,12 +42,6 @@ def build(options: Options) -> Perturb:
     return perturb
 
 
-def needs(options: Options) -> frozenset[Need]:
-    """Choices that are shown."""
-    del options
-    return frozenset({"listed"})
-
-
 SPEC = PerturbationSpec(
     name="none_added",
     summary="One more choice that is wrong: that no other one is right, or that one does not know.",
@@ -57,5 +51,5 @@ SPEC = PerturbationSpec(
     options=Options,
     build=build,
     languages=LANGUAGES,
-    needs=needs,
+    needs=needing("listed"),
 )

@@ -12,11 +12,11 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from evalsuite.choice_orders import reordered
-from evalsuite.perturbations.base import Perturb, PerturbationSpec, Refusal
+from evalsuite.perturbations.base import Perturb, PerturbationSpec, Refusal, needing
 from evalsuite.perturbations.parts.choice_samples import with_text
 from evalsuite.perturbations.parts.negations import asks_negatively
 from evalsuite.perturbations.parts.none_right import LANGUAGES, NONE_RIGHT, unfit_for_none
-from evalsuite.types import Need, Sample
+from evalsuite.types import Sample
 
 
 class Options(BaseModel):
@@ -45,12 +45,6 @@ def build(options: Options) -> Perturb:
     return perturb
 
 
-def needs(options: Options) -> frozenset[Need]:
-    """Choices that are shown."""
-    del options
-    return frozenset({"listed"})
-
-
 SPEC = PerturbationSpec(
     name="none_of_the_others",
     summary="The right choice is replaced by one that says that no other one is right.",
@@ -60,5 +54,5 @@ SPEC = PerturbationSpec(
     options=Options,
     build=build,
     languages=LANGUAGES,
-    needs=needs,
+    needs=needing("listed"),
 )

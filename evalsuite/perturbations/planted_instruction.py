@@ -11,12 +11,12 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from evalsuite.perturbations.base import Perturb, PerturbationSpec, Refusal
+from evalsuite.perturbations.base import Perturb, PerturbationSpec, Refusal, needing
 from evalsuite.perturbations.parts.sentences import asking_from, sentences
 from evalsuite.perturbations.parts.unfit import asked_twice
 from evalsuite.perturbations.parts.voices import LANGUAGES, picked, short_name
 from evalsuite.seeds import derive_seed
-from evalsuite.types import Need, Sample
+from evalsuite.types import Sample
 
 Wording = Literal["ignore", "system_note", "comment", "order"]
 
@@ -81,12 +81,6 @@ def planted(text: str, instruction: str, number: int) -> str:
     return f"{''.join(pieces[:place]).rstrip()}\n{instruction}\n{''.join(pieces[place:])}"
 
 
-def needs(options: Options) -> frozenset[Need]:
-    """Choices that are shown, since one is named by its label."""
-    del options
-    return frozenset({"listed"})
-
-
 SPEC = PerturbationSpec(
     name="planted_instruction",
     summary="An instruction planted inside the vignette orders to answer a wrong choice.",
@@ -96,5 +90,5 @@ SPEC = PerturbationSpec(
     options=Options,
     build=build,
     languages=LANGUAGES,
-    needs=needs,
+    needs=needing("listed"),  # one is named by its label
 )

@@ -67,18 +67,6 @@ def combinations(options: Options, language: str = "en") -> tuple[Manner, ...]:
     return tuple(Manner(system=system, template=number, exemplar_seed=seed) for system, number, seed in product(systems, numbers, seeds))
 
 
-def combination_names(options: Options) -> tuple[str, ...]:
-    """Names of the prompts in the order of their variants, e.g. `own system, default template` or `system 2, t4, exemplars 1001`."""
-    numbered: dict[str | None, str] = {text: f"system {at}" for at, text in enumerate(SYSTEM_PROMPTS["en"], start=1)}
-    numbered[None] = "own system"
-    names = []
-    for manner in combinations(options):
-        template = "default template" if manner.template is None else f"t{manner.template}"
-        exemplars = "own exemplars" if manner.exemplar_seed is None else f"exemplars {manner.exemplar_seed}"
-        names.append(", ".join([numbered[manner.system], template, *([exemplars] if options.exemplar_seeds > 1 else [])]))
-    return tuple(names)
-
-
 def build(options: Options) -> Perturb:
     """The map for these options."""
     by_language = {language: combinations(options, language) for language in SYSTEM_PROMPTS}

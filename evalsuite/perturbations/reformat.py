@@ -12,9 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from pydantic import BaseModel, ConfigDict
-
-from evalsuite.perturbations.base import Perturb, PerturbationSpec, Refusal
+from evalsuite.perturbations.base import NoOptions, PerturbationSpec, Refusal, always
 from evalsuite.perturbations.parts.protected import QUANTITY
 from evalsuite.perturbations.parts.sentences import asking_from, is_terminal, sentences
 from evalsuite.perturbations.parts.stems import misfit
@@ -39,12 +37,6 @@ HEADINGS: Mapping[str, Headings] = {
     "es": Headings(case="Caso clínico:", given="Planteamiento:", asked="Cuestión:"),
 }
 _BULLET = re.compile(r"[-–•*] ")
-
-
-class Options(BaseModel):
-    """There are none."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 def respaced(text: str) -> str:
@@ -91,19 +83,13 @@ def noted(sample: Sample, seed: int) -> tuple[Sample, ...] | Refusal:
     return Refusal(reason="the stem is a note already") if note is None else (replace(sample, question=note, variant=0),)
 
 
-def build(options: Options) -> Perturb:
-    """The map."""
-    del options
-    return noted
-
-
 SPEC = PerturbationSpec(
     name="reformat",
     summary="The stem as a note: headings, a line per sentence, the other blanks between numbers and units; no value or unit changes.",
     source="ours",
     family="meaning-preserving",
     preserves_meaning=True,
-    options=Options,
-    build=build,
+    options=NoOptions,
+    build=always(noted),
     languages=frozenset(HEADINGS),
 )

@@ -15,23 +15,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 
 from evalsuite.choice_references import names_places
-from evalsuite.perturbations.base import Perturb, PerturbationSpec, Refusal
+from evalsuite.perturbations.base import NoOptions, PerturbationSpec, Refusal, always, needing
 from evalsuite.perturbations.parts.sentences import asking_from, sentences
 from evalsuite.perturbations.parts.stems import misfit
 from evalsuite.perturbations.parts.vignettes import movable_blocks
 from evalsuite.seeds import derive_seed
-from evalsuite.types import Manner, Need, Sample
+from evalsuite.types import Manner, Sample
 
 LANGUAGES = frozenset({"en", "es"})
-
-
-class Options(BaseModel):
-    """There are none."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 def in_another_order(text: str, language: str, rng: np.random.Generator) -> str | None:
@@ -72,26 +65,14 @@ def reordered(sample: Sample, seed: int) -> tuple[Sample, ...] | Refusal:
     return (replace(sample, manner=replace(manner, choices_first=True), variant=0),)
 
 
-def build(options: Options) -> Perturb:
-    """The map."""
-    del options
-    return reordered
-
-
-def needs(options: Options) -> frozenset[Need]:
-    """Choices that are shown, in a prompt of ours: where sentences lean on each other the choices go first."""
-    del options
-    return frozenset({"listed", "own_prompt"})
-
-
 SPEC = PerturbationSpec(
     name="sentence_order",
     summary="Independent sentences of the vignette in another order; where there are none, the choices before the question.",
     source="Chen et al. 2024 (arXiv 2402.08939); what counts as independent, and choices first: ours",
     family="meaning-preserving",
     preserves_meaning=True,
-    options=Options,
-    build=build,
+    options=NoOptions,
+    build=always(reordered),
     languages=LANGUAGES,
-    needs=needs,
+    needs=needing("listed", "own_prompt"),  # where sentences lean on each other the choices go first
 )

@@ -10,10 +10,10 @@ from dataclasses import replace
 
 from pydantic import BaseModel, ConfigDict
 
-from evalsuite.perturbations.base import Perturb, PerturbationSpec, Refusal
+from evalsuite.perturbations.base import Perturb, PerturbationSpec, Refusal, needing
 from evalsuite.perturbations.parts.unfit import asked_twice
 from evalsuite.perturbations.parts.voices import LANGUAGES, VOICES, Who, named_choice, picked
-from evalsuite.types import Dialogue, Need, Sample
+from evalsuite.types import Dialogue, Sample
 
 
 class Options(BaseModel):
@@ -41,12 +41,6 @@ def build(options: Options) -> Perturb:
     return perturb
 
 
-def needs(options: Options) -> frozenset[Need]:
-    """A second turn, and choices whose labels have been shown."""
-    del options
-    return frozenset({"dialogue", "own_prompt", "listed"})
-
-
 SPEC = PerturbationSpec(
     name="suggestion",
     summary="A second turn in which a colleague, a senior, a patient or a guideline names a choice, wrong or right.",
@@ -56,5 +50,5 @@ SPEC = PerturbationSpec(
     options=Options,
     build=build,
     languages=LANGUAGES,
-    needs=needs,
+    needs=needing("dialogue", "own_prompt", "listed"),  # labels have been shown
 )

@@ -20,9 +20,7 @@ import itertools
 import re
 from dataclasses import replace
 
-from pydantic import BaseModel, ConfigDict
-
-from evalsuite.perturbations.base import Perturb, PerturbationSpec, Refusal
+from evalsuite.perturbations.base import NoOptions, PerturbationSpec, Refusal, always
 from evalsuite.perturbations.parts.stems import misfit
 from evalsuite.types import Sample
 
@@ -32,12 +30,6 @@ N_DIGITS = 8
 _MARK = re.compile(r"(?P<field>context|question):(?P<start>\d+)-(?P<end>\d+):(?P<digest>[0-9a-f]{8})")
 _LABELLED = re.compile(r"(?P<label>[A-ZÁÉÍÓÚÑ][A-ZÁÉÍÓÚÑ &/,]{3,60}):\s")
 _DECIDES = re.compile(r"RESULT|FINDING|CONCLUSI|INTERPRETATION|HALLAZGO|INTERPRETACI")
-
-
-class Options(BaseModel):
-    """There are none."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 def digest(text: str) -> str:
@@ -102,12 +94,6 @@ def bared(sample: Sample, seed: int) -> tuple[Sample, ...] | Refusal:
     return (replace(sample, context=left[0].strip(), question=left[1].strip(), metadata=metadata, variant=0),)
 
 
-def build(options: Options) -> Perturb:
-    """The map."""
-    del options
-    return bared
-
-
 def _cut(text: str, spans: list[tuple[int, int]]) -> str:
     """A text without some of its parts; the blanks that then meet are one."""
     left = text
@@ -123,6 +109,6 @@ SPEC = PerturbationSpec(
     source="after Gururangan et al. 2018 (arXiv 1803.02324) and Poliak et al. 2018 (arXiv 1805.01042); the marks are ours",
     family="target-changing",
     preserves_meaning=False,
-    options=Options,
-    build=build,
+    options=NoOptions,
+    build=always(bared),
 )

@@ -341,14 +341,6 @@ def test_system_prompts_are_in_the_questions_language_and_named_alike() -> None:
     assert spanish.system == SYSTEM_PROMPTS["es"][0]
 
 
-def test_prompts_have_names_in_the_order_of_their_variants() -> None:
-    options = prompts.Options(systems=1, templates=1, exemplar_seeds=2)
-    names = prompts.combination_names(options)
-    assert len(set(names)) == len(names) == options.n_combinations == len(prompts.combinations(options))
-    assert names[0] == "own system, default template, own exemplars"
-    assert names[-1] == f"system 1, {candidate_templates(1)[1].name}, exemplars 1001"
-
-
 @pytest.mark.parametrize(("options", "n"), [({"systems": 0, "templates": 0}, 1), ({"systems": 4, "templates": 40}, 205)])
 def test_one_prompt_or_too_many_are_a_fault(options: dict[str, int], n: int) -> None:
     (told,) = faults("prompts", **options)

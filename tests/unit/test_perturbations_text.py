@@ -476,7 +476,7 @@ def test_choices_first_is_refused_where_it_cannot_be() -> None:
     assert "change places" in refused(EDITS["sentence_order"], replace(short, choices=(), targets=(), references=("x",)))
     manner = Manner(contract="letter", system="Be brief.")
     assert made(EDITS["sentence_order"], replace(short, manner=manner))[0].manner == replace(manner, choices_first=True)
-    assert sentence_order.SPEC.needs(sentence_order.Options()) == {"listed", "own_prompt"}
+    assert sentence_order.SPEC.needs(sentence_order.SPEC.options()) == {"listed", "own_prompt"}
 
 
 # Evidence
