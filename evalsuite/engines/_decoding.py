@@ -5,7 +5,7 @@ Why not `model.generate`: each row has its own seed, and its draw must not depen
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -37,7 +37,7 @@ class Prompted:
 
 
 @dataclass(kw_only=True, slots=True)
-class _Writing:
+class Writing:
     """One generation under way."""
 
     place: int
@@ -50,6 +50,29 @@ class _Writing:
     """Its own source of chance; None if greedy."""
     tokens: list[int] = field(default_factory=list)
     """Tokens so far."""
+
+
+class Texts:
+    """Texts of tokens, as far as stop strings need them."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        self._tokenizer = tokenizer
+        self._alone: dict[int, str] = {}
+
+    def whole(self, tokens: Sequence[int]) -> str:
+        """Text of tokens; special ones are left out."""
+        return str(self._tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False))
+
+    def may_end(self, token: int, stops: Sequence[str]) -> bool:
+        """Whether a token can be the last of a stop string. In doubt it can: nothing is decided here, only work is saved.
+
+        It must bring the string's last character. What it brings is what it reads as alone or after another, since some
+        decoders leave out a first space; a part of a character reads as a replacement character.
+        """
+        text = self._alone.get(token)
+        if text is None:
+            text = self._alone[token] = self.whole([token]) + self.whole([token, token])
+        return not text or "\ufffd" in text or any(stop[-1] in text for stop in stops)
 
 
 @torch.inference_mode()
@@ -67,15 +90,15 @@ def decode(prompts: Sequence[Prompted], *, step: Step, tokenizer: Any, end_ids: 
         One outcome per prompt, in order. `invalid_logprob` where the model's logits are not finite.
     """
     outcomes: list[Outcome | None] = [None] * len(prompts)
-    special_ids = special_ids_of(tokenizer)
-    rows = [_start(place, prompt.sampling, special_ids, end_ids) for place, prompt in enumerate(prompts)]
+    special_ids, texts = special_ids_of(tokenizer), Texts(tokenizer)
+    rows = [start(place, prompt.sampling, special_ids, end_ids) for place, prompt in enumerate(prompts)]
     ids, mask = pad([prompt.ids for prompt in prompts], left=True, device=device)
     cache: Any = None
     while True:
         logits, cache = step(ids, mask, cache)
         going = []
-        for number, (row, token) in enumerate(zip(rows, _choose(logits, rows), strict=True)):
-            outcome = _advance(row, token, tokenizer, len(prompts[row.place].ids))
+        for number, (row, token) in enumerate(zip(rows, choose(logits, rows), strict=True)):
+            outcome = advance(row, token, texts, len(prompts[row.place].ids))
             outcomes[row.place] = outcome
             if outcome is None:
                 going.append(number)
@@ -129,14 +152,14 @@ def special_ids_of(tokenizer: Any) -> dict[str, int]:
     return {token.content: number for number, token in tokenizer.added_tokens_decoder.items() if token.special}
 
 
-def _start(place: int, sampling: Sampling, special_ids: dict[str, int], end_ids: frozenset[int]) -> _Writing:
+def start(place: int, sampling: Sampling, special_ids: Mapping[str, int], end_ids: frozenset[int]) -> Writing:
     # A stop string that is one special token never shows in decoded text: it is told by its id.
     special = {special_ids[stop] for stop in sampling.stop if stop in special_ids}
     draws = np.random.default_rng(sampling.seed) if sampling.temperature > 0 else None
-    return _Writing(place=place, sampling=sampling, end_ids=end_ids | special, draws=draws)
+    return Writing(place=place, sampling=sampling, end_ids=end_ids | special, draws=draws)
 
 
-def _choose(logits: torch.Tensor, rows: Sequence[_Writing]) -> list[int | None]:
+def choose(logits: torch.Tensor, rows: Sequence[Writing]) -> list[int | None]:
     """Next token of each row; None where the logits are not finite. Ties go to the lowest id."""
     # The maximum is NaN as soon as any logit is; minus infinity for single tokens is a model's right.
     sound = torch.isfinite(logits.amax(dim=-1)).tolist()
@@ -149,42 +172,42 @@ def _choose(logits: torch.Tensor, rows: Sequence[_Writing]) -> list[int | None]:
     return tokens
 
 
-def _advance(row: _Writing, token: int | None, tokenizer: Any, n_prompt_tokens: int) -> Outcome | None:
+def advance(row: Writing, token: int | None, texts: Texts, n_prompt_tokens: int) -> Outcome | None:
     """Add a token to a row; its outcome if it has ended."""
     if token is None:
         return Failure(reason="invalid_logprob", message="the model's logits are not finite", transient=False)
     row.tokens.append(token)
-    if token in row.end_ids or _stop_in_tail(row, tokenizer):
-        return decoded(tuple(row.tokens), tokenizer, row.sampling, "stop", n_prompt_tokens)
+    if token in row.end_ids or _stop_in_tail(row, texts):
+        return decoded(tuple(row.tokens), texts, row.sampling, "stop", n_prompt_tokens)
     if len(row.tokens) == row.sampling.max_tokens:
-        return decoded(tuple(row.tokens), tokenizer, row.sampling, "length", n_prompt_tokens)
+        return decoded(tuple(row.tokens), texts, row.sampling, "length", n_prompt_tokens)
     return None
 
 
-def _stop_in_tail(row: _Writing, tokenizer: Any) -> bool:
+def _stop_in_tail(row: Writing, texts: Texts) -> bool:
     """Whether a stop string has just been completed; only as many tokens are decoded as could hold it."""
-    if not row.sampling.stop:
+    if not row.sampling.stop or not texts.may_end(row.tokens[-1], row.sampling.stop):
         return False
     # A token may be a single byte, so that a string takes at most as many tokens as bytes.
     n_tail_tokens = max(len(stop.encode()) for stop in row.sampling.stop) + N_SPARE_TOKENS
-    tail = _text(row.tokens[-n_tail_tokens:], tokenizer)
+    tail = texts.whole(row.tokens[-n_tail_tokens:])
     if not any(stop in tail for stop in row.sampling.stop):
         return False
-    whole = _text(row.tokens, tokenizer)
+    whole = texts.whole(row.tokens)
     return any(stop in whole for stop in row.sampling.stop)
 
 
-def decoded(tokens: tuple[int, ...], tokenizer: Any, sampling: Sampling, reason: FinishReason, n_prompt_tokens: int = 0) -> Response:
+def decoded(tokens: tuple[int, ...], texts: Texts, sampling: Sampling, reason: FinishReason, n_prompt_tokens: int = 0) -> Response:
     """The response of a generation that has ended.
 
     Args:
         tokens: ids as generated, the one that ended it included.
-        tokenizer: decodes ids; special tokens are left out.
+        texts: decodes ids; special tokens are left out.
         sampling: its stop strings are looked for; the text is cut before the first.
         reason: why it ended, unless a stop string shows.
         n_prompt_tokens: tokens of the prompt.
     """
-    text = _text(tokens, tokenizer)
+    text = texts.whole(tokens)
     cut = min((place for stop in sampling.stop if (place := text.find(stop)) >= 0), default=None)
     return Response(
         text=text if cut is None else text[:cut],
@@ -193,7 +216,3 @@ def decoded(tokens: tuple[int, ...], tokenizer: Any, sampling: Sampling, reason:
         n_prompt_tokens=n_prompt_tokens,
         n_output_tokens=len(tokens),
     )
-
-
-def _text(tokens: Sequence[int], tokenizer: Any) -> str:
-    return str(tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False))

@@ -16,7 +16,7 @@ from evalsuite.types import Kind
 KINDS: frozenset[Kind] = frozenset({"generate", "next", "continuation", "prompt", "embed"})
 DTYPES = ("float32", "float16", "bfloat16")
 ATTENTION = ("sdpa", "eager")
-OPTIONS = ("batch_tokens", "attention")
+OPTIONS = ("batch_tokens", "attention", "share_prefixes", "kv_cache_gib")
 LIBRARIES = ("torch", "transformers")
 WEIGHT_FILES = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
 """In the order of preference; the `.bin` files are read by torch with `weights_only`, so that no code in them runs."""
@@ -87,6 +87,10 @@ def _setting_faults(settings: EngineSettings) -> Iterator[tuple[str, str, str]]:
             yield name, str(value), "sdpa or eager"
         if name == "batch_tokens" and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
             yield name, str(value), "a whole number of 1 or more"
+        if name == "share_prefixes" and not isinstance(value, bool):
+            yield name, str(value), "true or false"
+        if name == "kv_cache_gib" and (isinstance(value, bool) or not isinstance(value, int | float) or not value > 0):
+            yield name, str(value), "a number above 0"
     if settings.tensor_parallel != 1:
         yield "tensor_parallel", str(settings.tensor_parallel), "the transformers engine uses one device; only 1"
     if settings.dtype not in (*DTYPES, "auto"):

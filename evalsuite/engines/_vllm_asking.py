@@ -19,7 +19,7 @@ import numpy as np
 from vllm import SamplingParams
 from vllm.sampling_params import RequestOutputKind
 
-from evalsuite.engines._decoding import decoded
+from evalsuite.engines._decoding import Texts, decoded
 from evalsuite.engines._vllm_forced import ARGUMENT
 from evalsuite.types import Failure, Outcome, Request, Response, Sampling
 
@@ -238,7 +238,7 @@ def _generate(ids: tuple[int, ...], sampling: Sampling, decoder: Decoder) -> Par
             return Failure(reason="invalid_logprob", message="the model's logits are not finite", transient=False)
         tokens = tuple(found.token_ids)
         at_limit = found.finish_reason == "length" and tokens[-1] not in ends
-        return decoded(tokens, decoder.tokenizer, sampling, "length" if at_limit else "stop")
+        return decoded(tokens, Texts(decoder.tokenizer), sampling, "length" if at_limit else "stop")
 
     return Part(ids=ids, params=params, read=read)
 
