@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence, Set
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
 import torch
 
-from evalsuite.engines._logits import embedded, read_logits, scored
+from evalsuite.engines._logits import INVALID, Numbers, embedded, read_logits, scored
 from evalsuite.engines._packed_attention import KeysValues
 from evalsuite.engines._packed_model import PackedModel
 from evalsuite.engines._padded import give_memory_back, is_out_of_memory, no_memory
@@ -32,6 +32,8 @@ class PackSize:
     """Most tokens."""
     n_places: int
     """Most places whose logits are wanted."""
+    n_proven: int = 0
+    """`n_tokens` when a pack was last computed, 0 if none was."""
 
     def halved(self, pack: Pack) -> bool:
         """Make the next packs half of one that did not fit; False if that is too small to help."""
@@ -39,6 +41,22 @@ class PackSize:
             return False
         self.n_tokens = max(N_LEAST_TOKENS, len(pack.ids) // 2)
         return True
+
+    def prove(self) -> None:
+        """A pack was computed."""
+        self.n_proven = self.n_tokens
+
+    def restore(self) -> None:
+        """What did not fit was a single row's fault: packs for the others are as large as before."""
+        self.n_tokens = self.n_proven or self.n_tokens
+
+
+class NoMemoryError(Exception):
+    """Memory ran out with the smallest pack, at a row or at one beside it."""
+
+    def __init__(self, row: Row) -> None:
+        super().__init__(row)
+        self.row = row
 
 
 @dataclass(slots=True)
@@ -72,60 +90,114 @@ class Packed:
 
     def score(self, rows: Sequence[Row]) -> Iterator[tuple[Row, Outcome]]:
         """Log-probabilities; each row once, as soon as all its places are known."""
-        waiting: Sequence[Row] = rows
-        while waiting:
-            waiting = yield from self._scored(waiting)
+        suspects: list[Row] = []
+        for row, outcome in self._all(rows, partial(self._scored, share=True)):
+            # Numbers that are not finite may have come from a row beside it.
+            if outcome == INVALID:
+                suspects.append(row)
+            else:
+                yield row, outcome
+        yield from self._all(suspects, partial(self._scored, share=False))
 
     def embed(self, rows: Sequence[Row]) -> Iterator[tuple[Row, Outcome]]:
-        """Means of the last hidden states, each row whole."""
-        waiting: Sequence[Row] = rows
-        while waiting:
-            waiting = yield from self._embedded(waiting)
+        """Means of the last hidden states. Nothing is shared: a mean needs the hidden states of all its tokens."""
+        yield from self._all(rows, self._embedded)
 
-    def _scored(self, rows: Sequence[Row]) -> Generator[tuple[Row, Outcome], None, Sequence[Row]]:
-        """Score until all are done, or one is given up; returns those that are left."""
-        arranged, place, kept = arrange(rows), Place(), dict[int, KeysValues]()
-        done: set[int] = set()
+    def _all(self, rows: Sequence[Row], answers: Callable[[Sequence[Row]], Iterator[tuple[Row, Outcome]]]) -> Iterator[tuple[Row, Outcome]]:
+        """Answer all rows. Where memory runs out, the row at which it does is tried alone, and the others go on without it."""
+        waiting = list(rows)
+        while waiting:
+            done: set[tuple[int, int]] = set()
+            try:
+                for row, outcome in answers(waiting):
+                    done.add((row.request, row.part))
+                    yield row, outcome
+                return
+            except NoMemoryError as error:
+                suspect = error.row
+            waiting = [row for row in waiting if (row.request, row.part) not in done]
+            if len(waiting) == 1:
+                yield suspect, no_memory(suspect)
+                self._size.restore()
+                return
+            waiting.remove(suspect)
+            yield from self._all([suspect], answers)
+
+    def _scored(self, rows: Sequence[Row], *, share: bool) -> Iterator[tuple[Row, Outcome]]:
+        """Score until memory runs out for good."""
+        arranged, place, kept = arrange(rows, share=share), Place(), dict[int, KeysValues]()
         tallies: dict[int, _Tally] = {}
         while place.flat < arranged.starts[-1]:
             pack = cut(arranged, place, self._size.n_tokens, self._size.n_places)
-            found = in_memory(partial(self._model.logits, pack, kept))
+            found = in_memory(partial(self._numbers, arranged, pack, kept))
             if found is None:
-                if self._size.halved(pack):
-                    continue
-                return (yield from _given_up(arranged, place, done))
-            logits, kept = found
+                self._smaller(arranged, place, pack)
+                continue
+            numbers, kept = found
+            self._size.prove()
             place = pack.then
-            for row in _read(arranged, pack, logits, tallies):
-                done.add(row)
+            for row in _entered(arranged, pack, numbers, tallies):
                 yield arranged.rows[row], _outcome(arranged.rows[row], tallies.pop(row))
-        return ()
 
-    def _embedded(self, rows: Sequence[Row]) -> Generator[tuple[Row, Outcome], None, Sequence[Row]]:
-        """Likewise. Nothing is shared: a mean needs the hidden states of all its tokens."""
+    def _embedded(self, rows: Sequence[Row]) -> Iterator[tuple[Row, Outcome]]:
+        """Likewise for means of hidden states."""
         arranged, place, kept = arrange(rows, share=False), Place(), dict[int, KeysValues]()
-        done: set[int] = set()
-        total: torch.Tensor | float = 0.0
+        sums: dict[int, torch.Tensor] = {}
         while place.flat < arranged.starts[-1]:
             pack = cut(arranged, place, self._size.n_tokens, 1)
-            found = in_memory(partial(self._model.hidden, pack, kept))
+            found = in_memory(partial(self._sums, arranged, place, pack, kept))
             if found is None:
-                if self._size.halved(pack):
-                    continue
-                return (yield from _given_up(arranged, place, done))
-            hidden, kept = found
-            first = int(np.searchsorted(arranged.starts, place.flat, side="right")) - 1
-            for row in range(first, len(arranged.rows)):
-                begin, end = (int(flat) - place.flat for flat in arranged.starts[row : row + 2])
-                if begin >= len(hidden):
-                    break
-                total = total + hidden[max(0, begin) : end].sum(dim=0)
-                if end <= len(hidden):
-                    done.add(row)
-                    yield arranged.rows[row], embedded(total / len(arranged.rows[row].ids))
-                    total = 0.0
+                self._smaller(arranged, place, pack)
+                continue
+            parts, kept = found
+            self._size.prove()
+            for row, part in parts.items():
+                sums[row] = sums[row] + part if row in sums else part
+                if arranged.starts[row + 1] <= pack.then.flat:
+                    yield arranged.rows[row], embedded(sums.pop(row) / len(arranged.rows[row].ids))
             place = pack.then
-        return ()
+
+    def _smaller(self, arranged: Arranged, place: Place, pack: Pack) -> None:
+        """After memory ran out: smaller packs, as long as they can be.
+
+        Raises:
+            NoMemoryError: they cannot.
+        """
+        if not self._size.halved(pack):
+            raise NoMemoryError(arranged.rows[row_at(arranged, place)])
+
+    def _numbers(self, arranged: Arranged, pack: Pack, kept: Mapping[int, KeysValues]) -> tuple[Numbers | None, dict[int, KeysValues]]:
+        """What is wanted of a pack, values in the order of its asks; and what is to be kept."""
+        logits, kept = self._model.logits(pack, kept)
+        if not pack.asks:
+            return None, kept
+        wanted = [(ask, owner, arranged.rows[ask.row]) for ask, owner in pack.asks]
+        owners: list[int] = []
+        tokens: list[int] = []
+        for ask, owner, row in wanted:
+            for number, ids in enumerate(row.wanted[ask.offset : ask.offset + ask.n]):
+                owners.extend([owner + number] * len(ids))
+                tokens.extend(ids)
+        # Several rows may want the same place: log-probabilities are read in the order of places.
+        order = np.argsort(owners, kind="stable")
+        moments, tops = any(row.moments for _, _, row in wanted), any(row.greedy for _, _, row in wanted)
+        numbers = read_logits(logits, np.array(owners)[order], np.array(tokens)[order], moments=moments, tops=tops)
+        values = np.empty_like(numbers.values)
+        values[order] = numbers.values
+        return replace(numbers, values=values), kept
+
+    def _sums(
+        self, arranged: Arranged, place: Place, pack: Pack, kept: Mapping[int, KeysValues]
+    ) -> tuple[dict[int, torch.Tensor], dict[int, KeysValues]]:
+        """Sum of the hidden states of each row's tokens in a pack, by number of the row; and what is to be kept."""
+        hidden, kept = self._model.hidden(pack, kept)
+        sums: dict[int, torch.Tensor] = {}
+        row = row_at(arranged, place)
+        while row < len(arranged.rows) and arranged.starts[row] < pack.then.flat:
+            begin, end = (int(flat) - place.flat for flat in arranged.starts[row : row + 2])
+            sums[row] = hidden[max(0, begin) : end].sum(dim=0)
+            row += 1
+        return sums, kept
 
 
 def in_memory(compute: Callable[[], T]) -> T | None:
@@ -140,39 +212,24 @@ def in_memory(compute: Callable[[], T]) -> T | None:
     return None
 
 
-def _given_up(arranged: Arranged, place: Place, done: Set[int]) -> Generator[tuple[Row, Outcome], None, Sequence[Row]]:
-    """The row at a place fails; returns what is left."""
-    row = int(np.searchsorted(arranged.starts, place.flat, side="right")) - 1
-    yield arranged.rows[row], no_memory(arranged.rows[row])
-    return [other for number, other in enumerate(arranged.rows) if number not in done and number != row]
+def row_at(arranged: Arranged, place: Place) -> int:
+    """The row to which the next token belongs."""
+    return int(np.searchsorted(arranged.starts, place.flat, side="right")) - 1
 
 
-def _read(arranged: Arranged, pack: Pack, logits: torch.Tensor, tallies: dict[int, _Tally]) -> Iterator[int]:
+def _entered(arranged: Arranged, pack: Pack, numbers: Numbers | None, tallies: dict[int, _Tally]) -> Iterator[int]:
     """Enter what a pack gives into the rows' tallies; yields the rows that are complete."""
-    if not pack.asks:
+    if numbers is None:
         return
-    wanted = [(ask, owner, arranged.rows[ask.row]) for ask, owner in pack.asks]
-    owners: list[int] = []
-    tokens: list[int] = []
-    for ask, owner, row in wanted:
-        for number, ids in enumerate(row.wanted[ask.offset : ask.offset + ask.n]):
-            owners.extend([owner + number] * len(ids))
-            tokens.extend(ids)
-    # Several rows may want the same place: numbers are read in the order of places, and given out in the order of rows.
-    order = np.argsort(owners, kind="stable")
-    moments, tops = any(row.moments for _, _, row in wanted), any(row.greedy for _, _, row in wanted)
-    numbers = read_logits(logits, np.array(owners)[order], np.array(tokens)[order], moments=moments, tops=tops)
-    values = np.empty(len(order), dtype=np.float32)
-    values[order] = numbers.values
     begin = 0
-    for ask, owner, row in wanted:
+    for ask, owner in pack.asks:
         tally = tallies.get(ask.row)
         if tally is None:
-            tally = tallies[ask.row] = _begun(row)
+            tally = tallies[ask.row] = _begun(arranged.rows[ask.row])
         places = slice(ask.offset, ask.offset + ask.n)
         of_values = slice(int(tally.firsts[places.start]), int(tally.firsts[places.stop]))
         n_values = of_values.stop - of_values.start
-        tally.values[of_values] = values[begin : begin + n_values]
+        tally.values[of_values] = numbers.values[begin : begin + n_values]
         begin += n_values
         for stored, found in ((tally.means, numbers.means), (tally.variances, numbers.variances), (tally.tops, numbers.tops)):
             stored[places] = found[owner : owner + ask.n]

@@ -183,7 +183,8 @@ class Slots:
     coming: Numbers
     """Tokens of the rows that the pack under way completes; they take the slots after those in use."""
     layers: dict[int, KeysValues]
-    """[slots, heads, columns, width] by layer. Columns beyond a slot's length hold finite numbers."""
+    """[slots, heads, columns, width] by layer. Columns beyond a slot's length hold zeros: a key that is not seen counts nothing only
+    if it is finite."""
 
     @property
     def n_free(self) -> int:
@@ -196,6 +197,7 @@ class Slots:
         if slot < self.n_slots:
             for stored, found in zip(self._with_columns(layer, path, int(self.coming.max())), path, strict=True):
                 stored[slot, :, :n_tokens] = found[0]
+                stored[slot, :, n_tokens:] = 0
 
     def append(self, layer: int, keys: KeysValues, at: tuple[torch.Tensor, torch.Tensor]) -> KeysValues:
         """Add one token to every slot in use; returns all of them, up to the longest.
@@ -216,10 +218,9 @@ class Slots:
         """Free a slot; the last one in use takes its place."""
         last = len(self.lengths) - 1
         if slot != last:
-            n_tokens = int(self.lengths[last])
             for stored in self.layers.values():
                 for side in stored:
-                    side[slot, :, :n_tokens] = side[last, :, :n_tokens]
+                    side[slot] = side[last]
             self.lengths[slot] = self.lengths[last]
         self.lengths = self.lengths[:last]
 
@@ -229,7 +230,6 @@ class Slots:
         n_columns = 0 if stored is None else stored[0].shape[2]
         if stored is None or n_columns < n_needed:
             n_new = min(self.n_columns, n_needed + max(N_SPARE_COLUMNS, n_needed // 4))
-            # Zeros: a key that is not seen counts nothing only if it is finite.
             grown = tuple(side.new_zeros(self.n_slots, side.shape[1], n_new, side.shape[3]) for side in like)
             for side in (0, 1):
                 if stored is not None:

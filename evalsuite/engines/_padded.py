@@ -78,12 +78,17 @@ class Padded:
     def _take(self, waiting: deque[Row]) -> list[Row]:
         """The next batch: within both budgets, and on one side of the length where rotary factors change."""
         batch = [waiting.popleft()]
-        n_logit_rows = len(batch[0].wanted)
+        n_fed, n_logit_rows = len(batch[0].ids), len(batch[0].wanted)
+        n_new = batch[0].n_tokens - n_fed
         n_short = self._checkpoint.n_short_rope_tokens
         while waiting:
             row = waiting[0]
             n_logit_rows += len(row.wanted)
-            if (len(batch) + 1) * batch[0].n_tokens > self._n_batch_tokens or n_logit_rows > self._n_logit_rows:
+            # Generations end where the longest prompt does: a short one with many tokens to come may need more than any alone.
+            n_fed, n_new = max(n_fed, len(row.ids)), max(n_new, row.n_tokens - len(row.ids))
+            if n_fed + n_new > max(batch[0].n_tokens, self._checkpoint.n_context_tokens):
+                break
+            if (len(batch) + 1) * (n_fed + n_new) > self._n_batch_tokens or n_logit_rows > self._n_logit_rows:
                 break
             if n_short is not None and (len(row.ids) > n_short) != (len(batch[0].ids) > n_short):
                 break

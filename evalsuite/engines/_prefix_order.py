@@ -60,6 +60,8 @@ class Arranged:
     """All wanted places, by flat index."""
     lasts: Sequence[tuple[int, int]]
     """(flat index of a row's last token, index of the row), ascending."""
+    share: bool
+    """False: no row is attended to together with another one, so that numbers that are not finite stay within their row."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -121,7 +123,7 @@ def arrange(rows: Sequence[Row], *, share: bool = True) -> Arranged:
 
     Args:
         rows: none of them empty.
-        share: False leaves every row whole.
+        share: False leaves every row whole and by itself.
     """
     ordered = sorted(rows, key=lambda row: row.ids)
     starts, n_shared = [0], list[int]()
@@ -146,7 +148,7 @@ def arrange(rows: Sequence[Row], *, share: bool = True) -> Arranged:
         before = ids
     asks.sort(key=lambda ask: ask.flat)
     lasts.sort()
-    return Arranged(rows=ordered, starts=np.array(starts, dtype=np.int64), n_shared=n_shared, asks=asks, lasts=lasts)
+    return Arranged(rows=ordered, starts=np.array(starts, dtype=np.int64), n_shared=n_shared, asks=asks, lasts=lasts, share=share)
 
 
 def _n_common(left: Numbers, right: Numbers) -> int:
@@ -300,7 +302,7 @@ class _Cutting:
         """Give a stretch to the last unit, where that costs less than a unit of its own."""
         n, n_base = end - begin, len(base)
         alone = UNIT_COST + n_base * KEY_COST + (n * (n_base + n) if n_base else n * n / 2)
-        if self._units:
+        if self._units and self._arranged.share:
             last = self._units[-1]
             n_queries = end - last.begin
             pairs = n_queries * (len(last.base) + n_queries)

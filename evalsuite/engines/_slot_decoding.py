@@ -12,13 +12,13 @@ import numpy as np
 import torch
 
 from evalsuite.engines._decoding import Texts, Writing, advance, choose, start
-from evalsuite.engines._packed import PackSize, in_memory
+from evalsuite.engines._packed import PackSize, in_memory, row_at
 from evalsuite.engines._packed_attention import KeysValues, Slots, new_slots
 from evalsuite.engines._packed_model import PackedModel
 from evalsuite.engines._padded import no_memory
 from evalsuite.engines._prefix_order import Arranged, Place, arrange, cut
 from evalsuite.engines._rows import Row
-from evalsuite.types import Outcome
+from evalsuite.types import Failure, Outcome
 
 SHARE_FREE = 4
 """New prompts enter when one slot in so many is free: packs are not tiny then, and few slots stand empty."""
@@ -54,22 +54,44 @@ class SlotDecoder:
 
     def generate(self, rows: Sequence[Row]) -> Iterator[tuple[Row, Outcome]]:
         """Text; each row once, as soon as it has ended."""
+        suspects: list[Row] = []
+        for row, outcome in self._all(rows, share=True):
+            # Numbers that are not finite may have come from a row beside it.
+            if isinstance(outcome, Failure) and outcome.reason == "invalid_logprob":
+                suspects.append(row)
+            else:
+                yield row, outcome
+        yield from self._all(suspects, share=False)
+
+    def _all(self, rows: Sequence[Row], *, share: bool) -> Iterator[tuple[Row, Outcome]]:
+        """Generate for all rows. Where memory runs out there are fewer slots; with one slot the row in it is tried alone."""
         waiting: Sequence[Row] = rows
         while waiting:
             longest = max(row.n_tokens for row in waiting)
             n_slots = max(1, min(self._most_slots, len(waiting), self._n_cached_tokens // longest))
-            round_ = _Round(self._model, self._size, self._ends, arrange(waiting), new_slots(n_slots, longest))
+            round_ = _Round(self._model, self._size, self._ends, arrange(waiting, share=share), new_slots(n_slots, longest))
             waiting = yield from round_.run()
-            if round_.ran_out:
-                self._most_slots = max(1, n_slots // 2)
+            suspect = round_.suspect
+            if suspect is None:
+                continue
+            del round_
+            if len(waiting) == 1:
+                yield suspect, no_memory(suspect)
+                self._size.restore()
+                return
+            if n_slots > 1:
+                self._most_slots = n_slots // 2
+                continue
+            waiting = [row for row in waiting if row is not suspect]
+            yield from self._all([suspect], share=share)
 
 
 class _Round:
     """Rows on the way through slots, until all are done or memory runs out for good."""
 
     def __init__(self, model: PackedModel, size: PackSize, ends: Ends, arranged: Arranged, slots: Slots) -> None:
-        self.ran_out = False
-        """True once memory ran out with packs as small as they may be, or between packs."""
+        self.suspect: Row | None = None
+        """Once memory ran out with packs as small as they may be, or between packs: a row that was under way."""
         self._model, self._size, self._ends, self._arranged, self._slots = model, size, ends, arranged, slots
         self._place = Place()
         self._kept: dict[int, KeysValues] = {}
@@ -80,18 +102,14 @@ class _Round:
     def run(self) -> Generator[tuple[Row, Outcome], None, Sequence[Row]]:
         """Yields what is done; returns the rows that are left: they begin anew."""
         slots, end = self._slots, self._arranged.starts[-1]
-        while (self._place.flat < end or self._writing) and not self.ran_out:
+        while (self._place.flat < end or self._writing) and self.suspect is None:
             enters = self._place.flat < end and (not self._writing or slots.n_free * SHARE_FREE >= slots.n_slots)
             yield from self._enter() if enters else self._write()
-        if self.ran_out and slots.n_slots == 1:
-            # Alone with all the memory there is: it will not fit another time.
-            row = self._writing[0][0] if self._writing else self._row_at_place()
-            self._left.discard(row)
-            yield self._arranged.rows[row], no_memory(self._arranged.rows[row])
         return [self._arranged.rows[row] for row in sorted(self._left)]
 
-    def _row_at_place(self) -> int:
-        return int(np.searchsorted(self._arranged.starts, self._place.flat, side="right")) - 1
+    def _run_out(self) -> None:
+        row = self._writing[0][0] if self._writing else row_at(self._arranged, self._place)
+        self.suspect = self._arranged.rows[row]
 
     def _enter(self) -> Iterator[tuple[Row, Outcome]]:
         """Compute the next pack; the rows that it completes write their first token."""
@@ -102,17 +120,18 @@ class _Round:
         slots.coming = np.array([len(path) for _, path in entering], dtype=np.int64)
         found = in_memory(lambda: self._model.logits(pack, self._kept, slots))
         if found is None:
-            self.ran_out = not self._size.halved(pack)
+            if not self._size.halved(pack):
+                self._run_out()
             return
         logits, self._kept = found
+        self._size.prove()
         self._place = pack.then
         if entering:
             of_row = {ask.row: owner for ask, owner in pack.asks}
             for row, _ in entering:
                 self._writing.append((row, self._begun(row)))
             slots.lengths = np.concatenate([slots.lengths, slots.coming])
-            places = torch.tensor([of_row[row] for row, _ in entering], device=logits.device)
-            yield from self._advance(logits[places].float(), len(self._writing) - len(entering))
+            yield from self._advance(logits, [of_row[row] for row, _ in entering])
 
     def _begun(self, row: int) -> Writing:
         sampling = self._arranged.rows[row].sampling
@@ -125,14 +144,19 @@ class _Round:
         tokens = [writing.tokens[-1] for _, writing in self._writing]
         logits = in_memory(lambda: self._model.step(self._slots, tokens))
         if logits is None:
-            self.ran_out = True
+            self._run_out()
             return
         self._slots.lengths = self._slots.lengths + 1
-        yield from self._advance(logits, 0)
+        yield from self._advance(logits, list(range(len(tokens))))
 
-    def _advance(self, logits: torch.Tensor, first: int) -> Iterator[tuple[Row, Outcome]]:
-        """Choose the next token of the slots from `first` on; yields and frees those that have ended."""
-        chosen = choose(logits, [writing for _, writing in self._writing[first:]])
+    def _advance(self, logits: torch.Tensor, places: list[int]) -> Iterator[tuple[Row, Outcome]]:
+        """Choose the next token of the last slots in use from the logits at these places; yields and frees those that have ended."""
+        first = len(self._writing) - len(places)
+        chosen = in_memory(lambda: choose(logits[places].float(), [writing for _, writing in self._writing[first:]]))
+        if chosen is None:
+            # Draws that were made are made again: all begin anew.
+            self._run_out()
+            return
         ended: list[int] = []
         for slot, token in enumerate(chosen, start=first):
             row, writing = self._writing[slot]
