@@ -8,27 +8,80 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 
 # A label between the marks of any template, as in "A. ", "(A) ", "A ) " or "<A> ".
 _LABEL = r"(?:^|(?<=[\s(\[<]))(?P<label>[^\s()\[\]<>.,;:]{1,8}) ?[.)\]>] "
 _LISTED = re.compile(r"^(\S{1,8})\. (.+)$", re.MULTILINE)
 _ORDERED = re.compile(r"\b(?:answer|responde) (\S{1,8})\.(?=\s|$)", re.MULTILINE)
 _FORM = re.compile(r'"(\w+): X"')
+N_LABEL = 8
+"""Most characters of a label."""
+N_ENDING = 12
+"""Characters by whose sight questions are told."""
 
 
-def find_right(text: str, sheet: Mapping[str, str]) -> tuple[str, str] | None:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Endings:
+    """Questions by what they end with, so that a prompt is searched once and not once per question."""
+
+    n_characters: int
+    """Length of the ends: `N_ENDING`, or less where a question is shorter."""
+    lengths: Mapping[str, Sequence[int]]
+    """For each end how long the questions are that end so, the longest first."""
+
+
+def endings_of(questions: Collection[str]) -> Endings:
+    """Questions by what they end with."""
+    n_characters = min(N_ENDING, min(map(len, questions), default=0))
+    lengths: dict[str, set[int]] = {}
+    for question in questions:
+        lengths.setdefault(question[len(question) - n_characters :], set()).add(len(question))
+    return Endings(n_characters=n_characters, lengths={end: sorted(found, reverse=True) for end, found in lengths.items()})
+
+
+def find_right(text: str, sheet: Mapping[str, str], endings: Endings | None = None) -> tuple[str, str] | None:
     """(right choice, its label) of the question that stands last in a prompt; the label is empty if choices are not listed.
 
     Among questions that end at the same place the longest counts (one may be part of another). None if no question is known.
+
+    Args:
+        text: of a prompt.
+        sheet: question to text of its right choice.
+        endings: of the sheet's questions, for a sheet that is asked more than once.
     """
-    ends = ((text.rfind(question), question) for question in sheet)
-    found = max(((start + len(question), len(question), question) for start, question in ends if start >= 0), default=None)
+    found = _last_question(text, sheet, endings or endings_of(sheet))
     if found is None:
         return None
-    right = sheet[found[2]]
-    label = re.search(rf"^(\S{{1,8}})\. {re.escape(right)}$", text[found[0] :], re.MULTILINE)
-    return right, label.group(1) if label else ""
+    end, question = found
+    right = sheet[question]
+    return right, _label_before(text[end:], right)
+
+
+def _last_question(text: str, questions: Collection[str], endings: Endings) -> tuple[int, str] | None:
+    """(where it ends, question) of the question that ends last, the longest of several; None if none is there."""
+    for end in range(len(text), endings.n_characters - 1, -1):
+        for length in endings.lengths.get(text[end - endings.n_characters : end], ()):
+            if length <= end and (question := text[end - length : end]) in questions:
+                return end, question
+    return None
+
+
+def _label_before(text: str, choice: str) -> str:
+    r"""Label of the first line that is a label of at most eight characters, ". " and the choice; empty if there is none.
+
+    What the pattern `^(\S{1,8})\. CHOICE$` finds, without a pattern for each choice.
+    """
+    listed = f". {choice}"
+    place = text.find(listed)
+    while place >= 0:
+        label, end = text[text.rfind("\n", 0, place) + 1 : place], place + len(listed)
+        if 0 < len(label) <= N_LABEL and not any(map(str.isspace, label)) and text[end : end + 1] in ("", "\n"):
+            return label
+        place = text.find(listed, place + 1)
+    return ""
 
 
 def known_choice(text: str, known: Collection[str]) -> tuple[str, str] | None:
@@ -46,10 +99,18 @@ def _places(text: str, choice: str) -> Iterator[tuple[int, str]]:
     """Where a choice is listed and under which label; an empty one where it fills a line of its own."""
     if choice not in text:
         return
-    for place in re.finditer(_LABEL + re.escape(choice) + r"(?!\w)", text, re.MULTILINE):
+    listed, alone = _patterns(choice)
+    for place in listed.finditer(text):
         yield place.end(), place["label"]
-    for place in re.finditer(rf"^{re.escape(choice)}$", text, re.MULTILINE):
+    for place in alone.finditer(text):
         yield place.end(), ""
+
+
+@lru_cache(maxsize=8192)
+def _patterns(choice: str) -> tuple[re.Pattern[str], re.Pattern[str]]:
+    """Patterns of a choice under a label and of one that fills a line; kept, since to make them takes longer than to use them."""
+    listed = re.compile(_LABEL + re.escape(choice) + r"(?!\w)", re.MULTILINE)
+    return listed, re.compile(rf"^{re.escape(choice)}$", re.MULTILINE)
 
 
 def suggested_label(text: str) -> str | None:

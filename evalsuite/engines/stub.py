@@ -21,6 +21,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import parse_qsl
@@ -30,7 +31,7 @@ import numpy as np
 from evalsuite.bytetext import EOS, N_VOCABULARY, decode, encode
 from evalsuite.engines._limits import Limits, refusal
 from evalsuite.engines._stub_numbers import along_prompt, chance, log_softmax, vector_of
-from evalsuite.engines._stub_prompts import asked_cue, find_right, shown_labels, taken_choice, written
+from evalsuite.engines._stub_prompts import Endings, asked_cue, endings_of, find_right, shown_labels, taken_choice, written
 from evalsuite.engines.base import EngineInfo, EngineSettings
 from evalsuite.errors import Fault, UserError, nearest
 from evalsuite.types import Failure, FinishReason, Kind, Outcome, Request, Response
@@ -108,6 +109,8 @@ class Rules:
     """Question to text of the right choice; empty unless given."""
     right_texts: frozenset[str] = frozenset()
     """Texts of the sheet's right choices."""
+    endings: Endings | None = None
+    """The sheet's questions by what they end with; None where there is none."""
     seed: int = 0
     """Of `uniform` and of the language model behind `prompt`."""
     mass: float = 0.95
@@ -179,7 +182,8 @@ def read_path(path: str) -> Rules:
     sheet = _read_sheet(path, str(options.pop("sheet", "")))
     if behaviour in NEED_SHEET and not sheet:
         raise UserError(Fault(file=path, key="sheet", value="", allowed=f"{behaviour} needs one: {OPTIONS['sheet'][1]}"))
-    return Rules(behaviour=behaviour, sheet=sheet, right_texts=frozenset(sheet.values()), **options)  # type: ignore[arg-type]  # each was read by its own reader
+    right_texts = frozenset(sheet.values())
+    return Rules(behaviour=behaviour, sheet=sheet, right_texts=right_texts, endings=endings_of(sheet), **options)  # type: ignore[arg-type]  # each was read by its own reader
 
 
 def request_id(request: Request) -> str:
@@ -224,7 +228,8 @@ class StubEngine:
     def run(self, requests: Sequence[Request]) -> Iterator[tuple[int, Outcome]]:
         """Answer requests one by one, in their order."""
         for index, request in enumerate(requests):
-            time.sleep(self._rules.delay_s)
+            if self._rules.delay_s:
+                time.sleep(self._rules.delay_s)
             outcome = self._outcome(request)
             if self._rules.log:
                 with Path(self._rules.log).open("a", encoding="utf-8") as file:
@@ -276,13 +281,14 @@ def _offered(offers: Sequence[tuple[int, ...]], request: Request, rules: Rules) 
     different = sorted(set(offers))
     preferred = _preferred(offers, request, rules)
     if preferred is not None:
-        scores = np.array([GAP if offer == preferred else 0.0 for offer in different])
+        values = _stated(len(different), different.index(preferred), rules.mass)
     elif rules.behaviour == "silent":
-        scores = np.zeros(len(different))
+        values = _stated(len(different), None, rules.mass)
     else:
         # Drawn for sorted offers: each keeps its score when the request lists them in another order.
         scores = chance(rules.seed, request.prompt.token_ids, different).normal(size=len(different))
-    totals = dict(zip(different, (log_softmax(scores) + math.log(rules.mass)).tolist(), strict=True))
+        values = (log_softmax(scores) + math.log(rules.mass)).tolist()
+    totals = dict(zip(different, values, strict=True))
     found = []
     for offer in offers:
         # What is not preferred pays its price per token, so that it loses under every length normalisation too.
@@ -291,14 +297,26 @@ def _offered(offers: Sequence[tuple[int, ...]], request: Request, rules: Rules) 
     return found
 
 
+@lru_cache(maxsize=1024)
+def _stated(n: int, preferred: int | None, mass: float) -> Sequence[float]:
+    """Log-probabilities of so many offers, of which one, by its place, or none is preferred."""
+    scores = np.zeros(n)
+    if preferred is not None:
+        scores[preferred] = GAP
+    values: list[float] = (log_softmax(scores) + math.log(mass)).tolist()
+    return tuple(values)
+
+
 def _preferred(offers: Sequence[tuple[int, ...]], request: Request, rules: Rules) -> tuple[int, ...] | None:
     """The offer that the behaviour takes; None if it has no preference."""
     if rules.behaviour == "first" or (rules.behaviour == "fails" and not rules.sheet):
         return offers[0]
+    if not rules.sheet:
+        return None
     text = decode(request.prompt.token_ids)
     if rules.behaviour in ("text", "copies"):
         return _offered_for(text, offers, rules)
-    right = find_right(text, rules.sheet)
+    right = find_right(text, rules.sheet, rules.endings)
     if right is None:
         return None
     choice, label = right
@@ -353,7 +371,7 @@ def _answer(request: Request, rules: Rules) -> str:
     if rules.behaviour in ("text", "copies"):
         label, choice = taken_choice(text, _known_in(text, rules), copies=rules.behaviour == "copies")
         return written(label or choice or shown_labels(text)[0], rules.writes, asked_cue(text, rules.cue) if label or not choice else "")
-    right = find_right(text, rules.sheet)
+    right = find_right(text, rules.sheet, rules.endings)
     if right is None:
         labels = shown_labels(text)
         seed = request.sampling.seed if request.sampling is not None and request.sampling.temperature > 0 else None

@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import chain
 from typing import Any, Protocol
 
 from evalsuite import bytetext
 from evalsuite.errors import Fault, UserError
+from evalsuite.prompts.pieces import Kept, Seams, parts_of, seams_of
 
 OPEN, CLOSE = "\ufdd0", "\ufdd1"
 """Marks around text of a message that spells a control token. Unicode noncharacters: never part of a text."""
@@ -89,10 +92,21 @@ class CheckpointEncoder:
     eos_id: int | None
     unknown_id: int | None
     control: re.Pattern[str] | None
+    seams: Seams | None = None
+    """Where texts may be cut without a change of ids; None: nowhere."""
+    kept: Kept = field(init=False, repr=False, compare=False)
+    """Ids of the parts of texts that were read before."""
+
+    def __post_init__(self) -> None:
+        """Start with nothing kept."""
+        object.__setattr__(self, "kept", Kept(encode=partial(self._ids, as_text=False)))
 
     def encode(self, text: str) -> tuple[int, ...]:
         """Ids with control tokens recognised."""
-        return self._ids(text, as_text=False)
+        if self.seams is None:
+            return self._ids(text, as_text=False)
+        parts = parts_of(text, self.seams)
+        return self.kept.ids(text) if len(parts) == 1 else tuple(chain.from_iterable(map(self.kept.ids, parts)))
 
     def encode_as_text(self, text: str) -> tuple[int, ...]:
         """Ids with control tokens taken as text."""
@@ -104,7 +118,8 @@ class CheckpointEncoder:
             return tuple(self.tokenizer.encode(text, add_special_tokens=False, split_special_tokens=as_text))
         if backend.encode_special_tokens != as_text:
             backend.encode_special_tokens = as_text
-        return tuple(backend.encode(text, add_special_tokens=False).ids)
+        # Without offsets, which nobody reads: the same ids in three quarters of the time of `encode`.
+        return tuple(backend.encode_batch_fast([text], add_special_tokens=False)[0].ids)
 
     @property
     def special_tokens(self) -> Mapping[str, str]:
@@ -142,6 +157,7 @@ def open_tokenizer(model: str, path: str) -> CheckpointEncoder:
         eos_id=tokenizer.eos_token_id,
         unknown_id=tokenizer.unk_token_id,
         control=re.compile("|".join(map(re.escape, special))) if special else None,
+        seams=None if backend is None else seams_of(backend.get_added_tokens_decoder().values()),
     )
 
 

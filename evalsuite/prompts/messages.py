@@ -9,7 +9,8 @@ from evalsuite.config import Prompting
 from evalsuite.errors import Fault, UserError
 from evalsuite.models import ChatEntry, Checkpoint
 from evalsuite.prompts.conversations import fold_system
-from evalsuite.prompts.renderer import Renderer, open_renderer
+from evalsuite.prompts.opening import open_renderer
+from evalsuite.prompts.renderer import Renderer
 from evalsuite.types import Message, Prompt
 
 

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
-from evalsuite.config import Prompting
 from evalsuite.errors import Fault, UserError
-from evalsuite.models import ChatEntry, Checkpoint
+from evalsuite.models import ChatEntry
 from evalsuite.prompts.conversations import check_letters, fold_system, plain_text
 from evalsuite.prompts.encoders import (
     OPEN,
     ByteEncoder,
-    CheckpointEncoder,
     TextEncoder,
     encode_inner,
     encode_marked,
     mark,
-    open_tokenizer,
     unmark,
 )
 from evalsuite.types import Message, Prompt
@@ -29,12 +26,16 @@ if TYPE_CHECKING:
 
 _N_CHECKED = 16
 """How many times the short way of `Renderer._following` is checked against the long way before it is trusted."""
-_PROBE_USER, _PROBE_SYSTEM, _PROBE_ANSWER = "Zqx-question", "Zqx-system", "Zqx-answer"
+_N_KEPT, _N_LONGEST = 1024, 400
+"""Last lines of which something is kept, and the most characters of such a line: most prompts end with a cue and the template's marks."""
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Renderer:
-    """Renders for one model. Made by `open_renderer`; not thread-safe."""
+    """Renders for one model. Made by `opening.open_renderer`; not thread-safe."""
 
     model: str
     """Registry name."""
@@ -55,6 +56,12 @@ class Renderer:
     `checked`, `distrusted`: of the short way of finding what follows a prompt."""
     _marked: dict[Prompt, str] = field(default_factory=dict, repr=False, compare=False)
     """Marked text of the few prompts whose messages spell control tokens."""
+    _labels: dict[tuple[str, str, tuple[str, ...]], tuple[tuple[int, ...], tuple[int, ...]]] = field(
+        default_factory=dict, repr=False, compare=False
+    )
+    """Of a last line, a gap and labels: the line's own ids, and those of the labels behind it."""
+    _lines: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = field(default_factory=dict, repr=False, compare=False)
+    """What `_line_ids` gave."""
 
     def render(self, messages: Sequence[Message], *, joint: str = " ") -> Prompt:
         """Render a conversation that ends with a user turn and open the assistant's turn.
@@ -74,8 +81,7 @@ class Renderer:
         """
         if not messages or messages[-1].role != "user":
             raise ValueError("a conversation to be rendered ends with a user turn")
-        marked = [Message(role=message.role, text=mark(message.text, self.encoder.control)) for message in messages]
-        body = self._body(marked, joint)
+        body = self._body([_marked(message, self.encoder.control) for message in messages], joint)
         if self.chat.answer_prefix:
             body += (joint if self.template is None else self.lead) + self.chat.answer_prefix
         return self._as_prompt(body)
@@ -100,6 +106,23 @@ class Renderer:
             raise UserError(refusal)
         # bytes: the joint would be a token of its own, and no label would follow the prompt at once
         gap = "" if isinstance(self.encoder, ByteEncoder) else self._gap(joint)
+        line = self._last_line(prompt) if self._trusts_lines else None
+        named = (line or "", gap, tuple(labels))
+        seam, known = self._labels.get(named, ((), ()))
+        if seam and prompt.token_ids[-len(seam) :] == seam:
+            return known
+        ids = self._label_ids(prompt, gap, labels)
+        if line is not None and len(line) <= _N_LONGEST and self._line_gives(prompt, gap, labels, ids):
+            _keep(self._labels, named, (self._line_ids(line)[1], ids))
+        return ids
+
+    def _line_gives(self, prompt: Prompt, gap: str, labels: Sequence[str], ids: Sequence[int]) -> bool:
+        """Whether the prompt's last line alone gives these ids, as it then does for every prompt that ends with its ids."""
+        short = [self._short_following(prompt, gap + mark(label, self.encoder.control)) for label in labels]
+        return short == [(one,) for one in ids]
+
+    def _label_ids(self, prompt: Prompt, gap: str, labels: Sequence[str]) -> tuple[int, ...]:
+        """What `label_ids` gives, found for this prompt."""
         ids: list[int] = []
         for label in labels:
             following = self._following(prompt, gap + mark(label, self.encoder.control))
@@ -135,7 +158,7 @@ class Renderer:
             body = mark(text, self.encoder.control)
         else:
             opened = turns[-1].text if turns[-1].role == "assistant" else ""
-            marked = [Message(role=turn.role, text=mark(turn.text, self.encoder.control)) for turn in (turns[:-1] if opened else turns)]
+            marked = [_marked(turn, self.encoder.control) for turn in (turns[:-1] if opened else turns)]
             body = self._body(marked, " ") + (self.lead + mark(opened, self.encoder.control) if opened else "")
         kept = body.rstrip() if scored else body
         prompt = self._as_prompt(kept) if kept or not scored else Prompt(token_ids=self._opening, text=self._with_bos(""))
@@ -198,7 +221,7 @@ class Renderer:
         try:
             return self.template.render(fold_system(messages) if self.folds_system else messages)
         except TemplateError as error:
-            raise UserError(_template_fault(self.model, self.chat, f"refuses the conversation: {error}")) from None
+            raise UserError(template_fault(self.model, self.chat, f"refuses the conversation: {error}")) from None
 
     def _gap(self, joint: str) -> str:
         """What stands between a prompt of this renderer and the answer."""
@@ -236,11 +259,11 @@ class Renderer:
         # where BOS and EOS are one token, ended turns bring it again
         n = prompt.token_ids[:2].count(bos) if bos == self.encoder.eos_id else prompt.token_ids.count(bos)
         if prompt.token_ids[:1] != (bos,):
-            raise UserError(_template_fault(self.model, self.chat, f"gives a prompt that does not start with {self.encoder.bos_text}"))
+            raise UserError(template_fault(self.model, self.chat, f"gives a prompt that does not start with {self.encoder.bos_text}"))
         if n != 1:
             reason = f"gives a prompt with {n} {self.encoder.bos_text}, exactly one is allowed"
             hint = "; if it writes one per turn, use prompting.shots_as: text" if prompt.token_ids[1:2] != (bos,) else ""
-            raise UserError(_template_fault(self.model, self.chat, reason + hint))
+            raise UserError(template_fault(self.model, self.chat, reason + hint))
 
     def _following(self, prompt: Prompt, suffix: str) -> tuple[int, ...] | None:
         """Ids that follow the prompt when its text goes on with `suffix`; None if the prompt's own ids change.
@@ -250,7 +273,7 @@ class Renderer:
         seam are compared). Checked against the long way for the first prompts, and never used again if they ever differ.
         """
         short = None if self.counts.get("distrusted") else self._short_following(prompt, suffix)
-        if short is not None and self.counts.get("checked", 0) >= _N_CHECKED:
+        if short is not None and self._trusts_lines:
             return short
         ids = self._encode(self._marked.get(prompt, prompt.text) + suffix)
         n = len(prompt.token_ids)
@@ -263,17 +286,35 @@ class Renderer:
 
     def _short_following(self, prompt: Prompt, suffix: str) -> tuple[int, ...] | None:
         """What `_following` gives, from the last line alone; None if that cannot tell."""
-        start = prompt.text.rstrip().rfind("\n")
-        # Almost always there are none, and looking a prompt up takes the hash of all its ids.
-        if start < 0 or (self._marked and prompt in self._marked):
+        line = self._last_line(prompt)
+        if line is None:
             return None
-        line = prompt.text[start:]
-        head, alone = self.encoder.encode("\n"), self.encoder.encode(line)
-        seam = alone[len(head) :]
-        if not seam or alone[: len(head)] != head or prompt.token_ids[-len(seam) :] != seam:
+        alone, seam = self._line_ids(line)
+        if not seam or prompt.token_ids[-len(seam) :] != seam:
             return None
         whole = encode_marked(self.encoder, line + suffix)
         return whole[len(alone) :] if whole[: len(alone)] == alone else None
+
+    @property
+    def _trusts_lines(self) -> bool:
+        """Whether the short way has stood its checks: then what follows depends on the last line alone, if its ids end the prompt."""
+        return self.counts.get("checked", 0) >= _N_CHECKED and not self.counts.get("distrusted")
+
+    def _last_line(self, prompt: Prompt) -> str | None:
+        """The last line that holds more than white space, with the line break before it; None where it does not stand for the prompt."""
+        start = prompt.text.rstrip().rfind("\n")
+        # Almost always none are marked, and looking a prompt up takes the hash of all its ids.
+        return None if start < 0 or (self._marked and prompt in self._marked) else prompt.text[start:]
+
+    def _line_ids(self, line: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Ids of a line with its line break, and without; the latter empty where the two are not apart."""
+        found = self._lines.get(line)
+        if found is None:
+            head, alone = self.encoder.encode("\n"), self.encoder.encode(line)
+            found = alone, alone[len(head) :] if alone[: len(head)] == head else ()
+            if len(line) <= _N_LONGEST:
+                _keep(self._lines, line, found)
+        return found
 
     def _count(self, what: str) -> None:
         self.counts[what] = self.counts.get(what, 0) + 1
@@ -283,115 +324,19 @@ class Renderer:
         return UserError(Fault(file=f"model {self.model}", key="label", value=repr(label), allowed=f"{reason}; {hint}"))
 
 
-def open_renderer(checkpoint: Checkpoint, chat: ChatEntry, prompting: Prompting) -> Renderer:
-    """The renderer of a model.
-
-    Args:
-        checkpoint: its files; for the stub engine a `stub:` path, which is read as bytes.
-        chat: its chat entry.
-        prompting: the study's prompting; only the date is used here.
-
-    Raises:
-        UserError: no tokenizer, no template where one is needed, a template that cannot render a question and its answer,
-            or a BOS that would not be there exactly once.
-    """
-    if checkpoint.takes == "messages":
-        allowed = "its server renders by itself, so there are no tokens here; `renderer_for` gives what is sent"
-        raise UserError(Fault(file=f"model {checkpoint.name}", key="endpoint.api", value="chat", allowed=allowed))
-    encoder: TextEncoder = ByteEncoder() if checkpoint.path.startswith("stub:") else open_tokenizer(checkpoint.name, checkpoint.path)
-    if chat.template == "plain":
-        uses_bos = encoder.adds_bos or _own_writes_bos(encoder, prompting)
-        bos: Literal["none", "prefixed"] = "prefixed" if uses_bos else "none"
-        return Renderer(model=checkpoint.name, chat=chat, encoder=encoder, template=None, bos=bos, folds_system=True, lead="")
-    from evalsuite.prompts.templates import TemplateError, open_template
-
-    special = encoder.special_tokens if isinstance(encoder, CheckpointEncoder) else {}
-    try:
-        template = open_template(_source(checkpoint, chat, encoder), special, prompting.date)
-        probe = template.render([Message(role="user", text=_PROBE_USER)])
-    except TemplateError as error:
-        raise UserError(_template_fault(checkpoint.name, chat, f"cannot render a question: {error}")) from None
-    if _PROBE_USER not in probe:
-        raise UserError(_template_fault(checkpoint.name, chat, "leaves the question out"))
-    between = _between(template, probe)
-    if between.strip() and template.render([Message(role="user", text=_PROBE_USER)], add_generation_prompt=False) == probe:
-        raise UserError(_template_fault(checkpoint.name, chat, "does not open the assistant's turn (it ignores add_generation_prompt)"))
-    writes_bos = bool(encoder.bos_text) and probe.startswith(encoder.bos_text)
-    renderer = Renderer(
-        model=checkpoint.name,
-        chat=chat,
-        encoder=encoder,
-        template=template,
-        bos="template" if writes_bos else "prefixed" if encoder.adds_bos else "none",
-        folds_system=chat.system == "fold" or not _has_system(template),
-        lead=between if between.isspace() else "",
-    )
-    renderer.render([Message(role="user", text=_PROBE_USER)])
-    return renderer
+def _marked(message: Message, control: re.Pattern[str] | None) -> Message:
+    """The message with its control tokens marked; itself where it spells none."""
+    text = mark(message.text, control)
+    return message if text == message.text else Message(role=message.role, text=text)
 
 
-def _source(checkpoint: Checkpoint, chat: ChatEntry, encoder: TextEncoder) -> str:
-    """Jinja source of the template that the chat entry names."""
-    if chat.template != "own":
-        try:
-            return Path(chat.template).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError):
-            raise UserError(_template_fault(checkpoint.name, chat, "is no readable file; own, plain, or a Jinja file")) from None
-    source = _own_source(encoder)
-    if not source:
-        advice = "the checkpoint has no chat template: set chat.template to plain, or to a Jinja file"
-        raise UserError(_template_fault(checkpoint.name, chat, advice))
-    return source
+def _keep(found: dict[K, V], key: K, value: V) -> None:
+    """Keep what was found; everything is forgotten when there is too much of it."""
+    if len(found) >= _N_KEPT:
+        found.clear()
+    found[key] = value
 
 
-def _own_source(encoder: TextEncoder) -> str:
-    """Jinja source that the checkpoint carries; empty if none."""
-    from evalsuite.prompts.templates import STUB_TEMPLATE
-
-    if not isinstance(encoder, CheckpointEncoder):
-        return STUB_TEMPLATE
-    source = encoder.tokenizer.chat_template
-    if isinstance(source, Mapping):
-        source = source.get("default")
-    return str(source) if source else ""
-
-
-def _has_system(template: ChatTemplate) -> bool:
-    """Whether the template shows a system turn; some raise (Gemma), some silently leave it out."""
-    from evalsuite.prompts.templates import TemplateError
-
-    try:
-        text = template.render([Message(role="system", text=_PROBE_SYSTEM), Message(role="user", text=_PROBE_USER)])
-    except TemplateError:
-        return False
-    return _PROBE_SYSTEM in text and _PROBE_USER in text
-
-
-def _between(template: ChatTemplate, probe: str) -> str:
-    """What stands between a prompt and the assistant's text where the template writes a finished turn; empty if unknown."""
-    from evalsuite.prompts.templates import TemplateError
-
-    turns = [Message(role="user", text=_PROBE_USER), Message(role="assistant", text=_PROBE_ANSWER)]
-    try:
-        full = template.render(turns, add_generation_prompt=False)
-    except TemplateError:
-        return ""
-    return full.removeprefix(probe).partition(_PROBE_ANSWER)[0] if full.startswith(probe) and _PROBE_ANSWER in full else ""
-
-
-def _own_writes_bos(encoder: TextEncoder, prompting: Prompting) -> bool:
-    """Whether the checkpoint's own chat template starts with the BOS: then the model has learned to read one."""
-    from evalsuite.prompts.templates import TemplateError, open_template
-
-    source = _own_source(encoder)
-    if not source or not isinstance(encoder, CheckpointEncoder) or not encoder.bos_text:
-        return False
-    try:
-        template = open_template(source, encoder.special_tokens, prompting.date)
-        return template.render([Message(role="user", text=_PROBE_USER)]).startswith(encoder.bos_text)
-    except TemplateError:
-        return False
-
-
-def _template_fault(model: str, chat: ChatEntry, reason: str) -> Fault:
+def template_fault(model: str, chat: ChatEntry, reason: str) -> Fault:
+    """What is wrong with a model's chat template."""
     return Fault(file=f"model {model}", key="chat.template", value=chat.template, allowed=reason)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from evalsuite.data import content_hash, load_split, locate, pool_without, read_
 from evalsuite.errors import UserError
 from evalsuite.rows import RowError, hub_cause, read_choices, read_key, read_name
 from evalsuite.tasks import Row, Split, Task, TaskCard
-from evalsuite.types import Excluded, Sample
+from evalsuite.types import Excluded, Quantity, Sample
 
 SECRET = "Mrs Miller coughs"
 
@@ -574,3 +575,14 @@ def test_read_choices() -> None:
     for asked in ("options", ["opa", "opb"]):
         with pytest.raises(RowError, match="there is no column op"):
             read_choices({"choices": ["a", "b"]}, asked)
+
+
+def test_the_content_hash_is_of_the_json_of_what_is_shown() -> None:
+    """Asked for twice, of copies and of equal numbers that are written differently."""
+    sample = Sample(id="1", group="1", question="Qué\u0301?", choices=("a", "b"), references=("r",))
+    written = unicodedata.normalize("NFC", json.dumps(["Qué\u0301?", "", ["a", "b"], ["r"]], ensure_ascii=False))
+    for one in (sample, replace(sample), replace(sample, id="2", targets=(1,))):
+        assert content_hash(one) == hashlib.sha256(written.encode()).hexdigest()[:16]
+    assert content_hash(replace(sample, choices=("b", "a"))) != content_hash(sample)
+    whole, decimal = (replace(sample, quantity=Quantity(form="number", low=low, high=2)) for low in (1, 1.0))
+    assert content_hash(whole) != content_hash(decimal) != content_hash(sample)
