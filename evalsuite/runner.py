@@ -175,10 +175,14 @@ class _Asker:
     spent_before: Spent | None = None
     cached_before: PrefixCache | None = None
 
+    def known_by(self, request: Request) -> tuple[str, bytes]:
+        """Key of a request and the packed ids of its prompt; touches nothing that a wave changes."""
+        packed = packed_ids(request.prompt.token_ids)
+        return request_key(self.model.identity, request, packed), packed
+
     def __call__(self, wave: Sequence[Asked[Any]]) -> list[Answered]:
-        identity = self.model.identity
-        packed = [packed_ids(asked.request.prompt.token_ids) for asked in wave]
-        keys = [request_key(identity, asked.request, ids) for asked, ids in zip(wave, packed, strict=True)]
+        known_by = [asked.known_by or self.known_by(asked.request) for asked in wave]
+        keys = [key for key, _ in known_by]
         wanted = {key: asked.request for key, asked in zip(keys, wave, strict=True)}
         self.run.n_repeated += len(wave) - len(wanted)
         # Another process may be at the same study.
@@ -189,7 +193,7 @@ class _Asker:
         missing = {key: request for key, request in wanted.items() if key not in outcomes}
         self._refuse_too_long(missing, outcomes)
         if missing:
-            order = _in_order(missing, dict(zip(keys, packed, strict=True)))
+            order = _in_order(missing, dict(known_by))
             self._ask(order, missing, outcomes, uses_by_key(keys, wave, missing))
         return [Answered(key=key, outcome=outcomes[key]) for key in keys]
 

@@ -31,6 +31,10 @@ from evalsuite.types import Failure, Outcome, Request, Response
 SCHEMA = "evalsuite-request-1"
 N_OPEN = 64
 """Most journals open at once."""
+FIELDS: Mapping[type[Outcome], tuple[tuple[str, Any], ...]] = {
+    kind: tuple((item.name, item.default) for item in fields(kind)) for kind in (Response, Failure)
+}
+"""Names and defaults of what is written of an outcome; looked up once, since it is needed for every one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -90,10 +94,7 @@ def request_key(identity: Identity, request: Request, packed: bytes | None = Non
 def outcome_as_json(outcome: Outcome) -> dict[str, Any]:
     """An outcome as JSON-ready mapping; fields at their default are left out, a vector becomes base64 text."""
     content: dict[str, Any] = {"failed": True} if isinstance(outcome, Failure) else {}
-    for item in fields(outcome):
-        value = getattr(outcome, item.name)
-        if value != item.default:
-            content[item.name] = value
+    content |= {name: value for name, default in FIELDS[type(outcome)] if (value := getattr(outcome, name)) != default}
     if "vector" in content:
         content["vector"] = b64encode(content["vector"]).decode("ascii")
     return content
@@ -130,16 +131,6 @@ class StoreStats:
     """`file:line` of every line that could not be read; torn last lines are not counted."""
 
 
-@dataclass(slots=True)
-class _Place:
-    """Where an entry's line lies, and when it was written."""
-
-    file: int
-    offset: int
-    length: int
-    at: float
-
-
 class Store:
     """Outcomes by key, over all journals of a folder. One writer per object; any number of objects and processes."""
 
@@ -156,8 +147,9 @@ class Store:
         self._open: dict[int, int] = {}  # number of a file to its descriptor, the least recently used first
         self._read_up_to: list[int] = []
         self._lines_read: list[int] = []
-        self._answers: dict[str, _Place] = {}
-        self._transient: dict[str, _Place] = {}
+        # Short key to place: millions of them stay in memory, so that they are two small values each and nothing that cycles.
+        self._answers: dict[bytes | str, int] = {}
+        self._transient: dict[bytes | str, int] = {}
         self._damaged: list[str] = []
         self._n_repeated = 0
         self._n_conflicts = 0
@@ -193,12 +185,12 @@ class Store:
 
     def get(self, key: str) -> Outcome | None:
         """The outcome that counts for a key: a response or a permanent failure; None if it has to be asked."""
-        place = self._answers.get(key)
+        place = self._answers.get(_short(key))
         return None if place is None else self._read(place)
 
     def last_failure(self, key: str) -> Failure | None:
         """The transient failure of a key that has no answer, for re-scoring without an engine."""
-        place = self._transient.get(key)
+        place = self._transient.get(_short(key))
         outcome = None if place is None else self._read(place)
         return outcome if isinstance(outcome, Failure) else None
 
@@ -213,7 +205,7 @@ class Store:
         if written != len(line):
             raise OSError(f"{self._paths[number]}: only {written} of {len(line)} bytes written; is the disk full?")
         self._read_up_to[number] = offset + len(line)
-        self._note(key, outcome, _Place(file=number, offset=offset, length=len(line), at=at))
+        self._note(_short(key), outcome, at, _place(number, offset, len(line)))
 
     def stats(self) -> StoreStats:
         """Counts over everything read so far."""
@@ -228,7 +220,7 @@ class Store:
 
     def keys(self) -> Iterator[str]:
         """All keys that have an answer."""
-        return iter(self._answers)
+        return (key if isinstance(key, str) else key.hex() for key in self._answers)
 
     def _own_file(self) -> int:
         if self._own is None:
@@ -259,24 +251,26 @@ class Store:
         if entry is None:
             self._damaged.append(f"{self._paths[number].name}:{self._lines_read[number]}")
             return
-        place = _Place(file=number, offset=self._read_up_to[number], length=len(line), at=entry["at"])
-        self._note(entry["key"], outcome_from_json(entry["outcome"]), place)
+        place = _place(number, self._read_up_to[number], len(line))
+        self._note(_short(entry["key"]), outcome_from_json(entry["outcome"]), entry["at"], place)
 
-    def _note(self, key: str, outcome: Outcome, place: _Place) -> None:
+    def _note(self, key: bytes | str, outcome: Outcome, at: float, place: int) -> None:
         lasting = not (isinstance(outcome, Failure) and outcome.transient)
         table = self._answers if lasting else self._transient
         known = table.get(key)
         if known is None:
             table[key] = place
             return
+        entry = self._entry(known)
         if not lasting:
-            if place.at > known.at:  # of transient failures the latest tells most
+            if at > entry["at"]:  # of transient failures the latest tells most
                 table[key] = place
             return
         self._n_repeated += 1
-        if self._read(known) != outcome:
+        if outcome_from_json(entry["outcome"]) != outcome:
             self._n_conflicts += 1
-        if (place.at, self._paths[place.file].name) < (known.at, self._paths[known.file].name):
+        new, old = (self._paths[_lies(each)[0]].name for each in (place, known))
+        if (at, new) < (entry["at"], old):
             table[key] = place
 
     def _descriptor(self, number: int) -> int:
@@ -289,12 +283,33 @@ class Store:
         self._open[number] = descriptor
         return descriptor
 
-    def _read(self, place: _Place) -> Outcome:
-        line = os.pread(self._descriptor(place.file), place.length, place.offset)
-        entry = _entry_of(line)
+    def _read(self, place: int) -> Outcome:
+        return outcome_from_json(self._entry(place)["outcome"])
+
+    def _entry(self, place: int) -> dict[str, Any]:
+        file, offset, length = _lies(place)
+        entry = _entry_of(os.pread(self._descriptor(file), length, offset))
         if entry is None:
-            raise OSError(f"{self._paths[place.file]}: changed while it was being read")
-        return outcome_from_json(entry["outcome"])
+            raise OSError(f"{self._paths[file]}: changed while it was being read")
+        return entry
+
+
+def _short(key: str) -> bytes | str:
+    """A key as it is kept: the digest's bytes, half as long; what is no digest stays text."""
+    try:
+        short = bytes.fromhex(key)
+    except ValueError:
+        return key
+    return short if short.hex() == key else key  # capital letters
+
+
+def _place(file: int, offset: int, length: int) -> int:
+    """Number of a file, where an entry's line begins there and its length (in bytes, up to 64 PiB and a TiB) as one number."""
+    return (file << 56 | offset) << 40 | length
+
+
+def _lies(place: int) -> tuple[int, int, int]:
+    return place >> 96, place >> 40 & (1 << 56) - 1, place & (1 << 40) - 1
 
 
 def _entry_of(line: bytes) -> dict[str, Any] | None:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from evalsuite.collection import seldom_collected
 from evalsuite.conclude import conclude
 from evalsuite.config import Study, study_as_yaml
 from evalsuite.errors import Fault, UserError
@@ -62,19 +63,24 @@ def run_study(
     Raises:
         UserError: anything is wrong with the study; nothing was loaded then.
     """
+    with seldom_collected():
+        return _run_study(file, selection, Path(store), out, watch or _unwatched, tell)
+
+
+def _run_study(file: str | Path, selection: Selection | None, store: Path, out: str | Path | None, watch: Watch, tell: Tell) -> Result:
     started = time.perf_counter()
     plan = resolve(file, selection, tell=tell)
     probe(plan)
     directory = OutDir(Path(out) if out is not None else default_folder(plan))
-    check_seal(plan, directory, Path(store))
+    check_seal(plan, directory, store)
     runs: list[ModelRun] = []
-    with Store(Path(store)) as opened:
+    with Store(store) as opened:
 
         def begin() -> None:
             state_analysis(opened.folder, plan.study.study, dict(plan.statement))
             open_seal(plan, opened.folder)
 
-        finished = run_plan(plan, opened, watch or _unwatched, runs, begin, tell)
+        finished = run_plan(plan, opened, watch, runs, begin, tell)
         if plan.selection.shard is not None:
             n_failed = sum(item.result.reading.status == "failed" for item in finished)
             notes = _shard_lines(plan, runs)

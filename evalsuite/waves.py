@@ -3,18 +3,29 @@
 A wave is what all living programs ask at the same moment. Whoever answers it (engine and store, or the store alone) sees
 it whole, so that it can drop repeats, sort by prefix and batch. Resume keeps no state: programs run again from the start
 and the store answers what is known.
+
+Where there are more programs than one wave takes, they form two cohorts in turn: while a wave of one is answered, a second
+thread goes on with the programs of the other, so that no engine waits for prompts to be rendered. One thread at a time goes
+on with programs, and only the caller's thread answers waves and receives results.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from threading import Event
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 from evalsuite.types import Asking, Failure, Outcome, Request
 
 N_ALIVE = 20_000
-"""Requests in a wave from which on no further program is started: bounds memory, and is far more than an engine batches."""
+"""Requests of all living programs from which on none is started: bounds memory. Half of it is a wave, far more than an engine batches."""
+
+SWITCH_S = 1e-4
+"""Seconds for which the thread that renders may keep an engine's thread waiting for the interpreter; Python's own 5 ms starve an engine
+that comes back to it after every operation."""
 
 T = TypeVar("T")
 Name = TypeVar("Name")
@@ -30,6 +41,8 @@ class Asked(Generic[Name]):
     """How many requests this program asked before."""
     request: Request
     """What is asked."""
+    known_by: tuple[str, bytes] | None = None
+    """What a source that is `Keyed` made of the request beforehand; None for every other one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,13 +81,22 @@ Source = Callable[[Sequence[Asked[Any]]], Sequence[Answered]]
 """Answers a wave, in its order."""
 
 
+@runtime_checkable
+class Keyed(Protocol):
+    """A source that can say beforehand, and in another thread, what takes time and needs the request alone."""
+
+    def known_by(self, request: Request) -> tuple[str, bytes]:
+        """Key of the request, and the packed ids of its prompt."""
+        ...
+
+
 @dataclass(slots=True)
 class _Alive(Generic[Name, T]):
     """A program between two waves."""
 
     name: Name
     program: Asking[T]
-    pending: Sequence[Request] = ()
+    pending: Sequence[Asked[Name]] = ()
     keys: list[str] = field(default_factory=list)
     first_prompt: str | None = None
     last_prompt: str | None = None
@@ -83,46 +105,117 @@ class _Alive(Generic[Name, T]):
     n_failed: int = 0
 
 
-def drive(programs: Iterable[tuple[Name, Asking[T]]], source: Source, n_alive: int = N_ALIVE) -> Iterator[Finished[Name, T]]:
-    """Run programs to their end; yields each as it finishes, in an order that depends on the programs alone.
+@dataclass(slots=True)
+class _Cohort(Generic[Name, T]):
+    """Programs that are asked together."""
 
-    Args:
-        programs: (name, program), started lazily: none while those alive ask `n_alive` requests or more.
-        source: answers each wave.
-        n_alive: requests that are enough for a wave, at least 1; a program that asks many may exceed it.
-    """
-    waiting = iter(programs)
-    alive: list[_Alive[Name, T]] = []
-    while True:
-        n_pending = sum(len(state.pending) for state in alive)
-        while n_pending < n_alive and (started := next(waiting, None)) is not None:
-            state: _Alive[Name, T] = _Alive(name=started[0], program=started[1])
-            finished = _advance(state, None)
-            if finished is None:
-                alive.append(state)
-                n_pending += len(state.pending)
-            else:
-                yield finished
-        if not alive:
-            return
-        answered = iter(source([asked for state in alive for asked in _asked(state)]))
-        still: list[_Alive[Name, T]] = []
-        for state in alive:
+    alive: list[_Alive[Name, T]] = field(default_factory=list)
+    answered: Sequence[Answered] = ()
+    """Answers to the wave that they asked, not yet handed to them."""
+
+    def wave(self) -> list[Asked[Name]]:
+        """What they ask."""
+        return [asked for state in self.alive for asked in state.pending]
+
+
+@dataclass(slots=True)
+class _Programs(Generic[Name, T]):
+    """The programs that were not started yet, and how cohorts go on."""
+
+    waiting: Iterator[tuple[Name, Asking[T]]]
+    keyed: Keyed | None
+    n_alive: int
+    started_all: bool = False
+    stopped: Event = field(default_factory=Event)
+
+    def go_on(self, cohort: _Cohort[Name, T]) -> list[Finished[Name, T]]:
+        """Hand a cohort its answers and fill it with new programs; those that have returned."""
+        found: list[Finished[Name, T]] = []
+        answered, cohort.answered = iter(cohort.answered), ()
+        before, cohort.alive = cohort.alive, []
+        for state in before:
+            if self.stopped.is_set():
+                return found
             received = [next(answered) for _ in state.pending]
             state.keys.extend(item.key for item in received)
             outcomes = [item.outcome for item in received]
             _count(state, outcomes)
-            finished = _advance(state, outcomes)
-            if finished is not None:
-                yield finished
-            else:
-                still.append(state)
-        alive = still
+            self._advance(state, outcomes, cohort, found)
+        n_pending = sum(len(state.pending) for state in cohort.alive)
+        while n_pending < self.n_alive and not self.stopped.is_set():
+            started = next(self.waiting, None)
+            if started is None:
+                self.started_all = True
+                break
+            state = _Alive(name=started[0], program=started[1])
+            self._advance(state, None, cohort, found)
+            n_pending += len(state.pending)
+        return found
+
+    def go_on_beside(self, cohort: _Cohort[Name, T]) -> list[Finished[Name, T]]:
+        """The same in a thread of its own, which lets the engine's come first."""
+        before = sys.getswitchinterval()
+        sys.setswitchinterval(min(before, SWITCH_S))
+        try:
+            return self.go_on(cohort)
+        finally:
+            sys.setswitchinterval(before)
+
+    def _advance(
+        self, state: _Alive[Name, T], outcomes: Sequence[Outcome] | None, cohort: _Cohort[Name, T], found: list[Finished[Name, T]]
+    ) -> None:
+        """Send outcomes (None: start); the program joins its cohort with what it asks next, or what was found."""
+        try:
+            requests = next(state.program) if outcomes is None else state.program.send(outcomes)
+        except StopIteration as stop:
+            state.pending = ()
+            found.append(_finished(state, stop.value))
+            return
+        known_by = (lambda _: None) if self.keyed is None else self.keyed.known_by
+        state.pending = [
+            Asked(name=state.name, ordinal=ordinal, request=request, known_by=known_by(request))
+            for ordinal, request in enumerate(requests, start=len(state.keys))
+        ]
+        if state.pending:
+            state.last_prompt = requests[0].prompt.text
+            state.first_prompt = state.first_prompt or state.last_prompt
+        cohort.alive.append(state)
 
 
-def _asked(state: _Alive[Name, T]) -> Iterator[Asked[Name]]:
-    for ordinal, request in enumerate(state.pending, start=len(state.keys)):
-        yield Asked(name=state.name, ordinal=ordinal, request=request)
+def drive(programs: Iterable[tuple[Name, Asking[T]]], source: Source, n_alive: int = N_ALIVE) -> Iterator[Finished[Name, T]]:
+    """Run programs to their end; yields each as it finishes, in an order that depends on the programs alone.
+
+    What a program raises is raised here once the wave that was being answered meanwhile has its answers.
+
+    Args:
+        programs: (name, program), started lazily, and in another thread where they are many: none while those alive ask `n_alive`
+            requests or more.
+        source: answers each wave, in the caller's thread.
+        n_alive: requests that are enough for two waves, at least 2; a program that asks many may exceed it.
+    """
+    answers: object = source
+    keyed = answers if isinstance(answers, Keyed) else None
+    todo = _Programs(waiting=iter(programs), keyed=keyed, n_alive=max(1, n_alive // 2))
+    asking: _Cohort[Name, T] = _Cohort()
+    other: _Cohort[Name, T] = _Cohort()
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="programs") as beside:
+        try:
+            yield from todo.go_on(asking)
+            while asking.alive:
+                # Where there is one wave only, there is nothing to do meanwhile and no thread.
+                preparing = beside.submit(todo.go_on_beside, other) if other.alive or not todo.started_all else None
+                asking.answered = source(asking.wave())
+                if preparing is None:
+                    yield from todo.go_on(asking)
+                    continue
+                yield from preparing.result()
+                asking, other = other, asking
+                if not asking.alive:
+                    # Every program of the one cohort has returned; the other one goes on alone.
+                    asking, other = other, asking
+                    yield from todo.go_on(asking)
+        finally:
+            todo.stopped.set()
 
 
 def _count(state: _Alive[Name, T], outcomes: Sequence[Outcome]) -> None:
@@ -134,22 +227,14 @@ def _count(state: _Alive[Name, T], outcomes: Sequence[Outcome]) -> None:
             state.n_output_tokens += outcome.n_output_tokens
 
 
-def _advance(state: _Alive[Name, T], outcomes: Sequence[Outcome] | None) -> Finished[Name, T] | None:
-    """Send outcomes (None: start); the finished program, or None with its next requests in `pending`."""
-    try:
-        state.pending = next(state.program) if outcomes is None else state.program.send(outcomes)
-    except StopIteration as stop:
-        return Finished(
-            name=state.name,
-            result=stop.value,
-            keys=tuple(state.keys),
-            first_prompt=state.first_prompt,
-            last_prompt=state.last_prompt,
-            n_prompt_tokens=state.n_prompt_tokens,
-            n_output_tokens=state.n_output_tokens,
-            n_failed=state.n_failed,
-        )
-    if state.pending:
-        state.last_prompt = state.pending[0].prompt.text
-        state.first_prompt = state.first_prompt or state.last_prompt
-    return None
+def _finished(state: _Alive[Name, T], result: T) -> Finished[Name, T]:
+    return Finished(
+        name=state.name,
+        result=result,
+        keys=tuple(state.keys),
+        first_prompt=state.first_prompt,
+        last_prompt=state.last_prompt,
+        n_prompt_tokens=state.n_prompt_tokens,
+        n_output_tokens=state.n_output_tokens,
+        n_failed=state.n_failed,
+    )

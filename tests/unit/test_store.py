@@ -250,3 +250,16 @@ def test_a_file_is_no_store(tmp_path: Path) -> None:
     (tmp_path / "x").write_text("")
     with pytest.raises(UserError, match="the store is a folder"):
         Store(tmp_path / "x")
+
+
+@pytest.mark.parametrize("key", ["ab" * 32, "AB" * 32, "a" * 63, "not a digest", "", "ab cd"])
+def test_every_key_comes_back_as_it_was_given(tmp_path: Path, key: str) -> None:
+    """Digests are kept as bytes; no other text may be taken for one."""
+    with Store(tmp_path) as store:
+        store.put(key, Response(text="mine"))
+        store.put("ab" * 31, Response(text="other"))
+        assert set(store.keys()) == {key, "ab" * 31}
+    with Store(tmp_path) as again:
+        assert set(again.keys()) == {key, "ab" * 31}
+        assert again.get(key) == Response(text="mine")
+        assert again.get(key.swapcase()) == (Response(text="mine") if key == key.swapcase() else None)

@@ -60,10 +60,11 @@ def test_no_more_programs_are_alive_than_allowed_and_none_starts_early() -> None
             yield number, program(number, 2)
 
     echo = Echo()
-    driving = drive(lazily(), echo, n_alive=3)
+    driving = drive(lazily(), echo, n_alive=6)
     first = next(driving)
     assert first.name == 0
-    assert started == [0, 1, 2]
+    # Two cohorts of three, and three more in the place of the first three, which have returned.
+    assert started == list(range(9))
     assert len(list(driving)) == 9
     assert max(len({name for name, _ in wave}) for wave in echo.waves) == 3
 
@@ -85,4 +86,8 @@ def test_programs_that_ask_much_at_once_fill_a_wave_sooner() -> None:
 
     done = [item.name for item in drive(((n, members(n)) for n in range(6)), echo, n_alive=10)]
     assert done == list(range(6))
+    # A wave is half of what may be alive: the other half is prepared meanwhile.
+    assert [len(wave) for wave in echo.waves] == [5] * 6
+    echo.waves.clear()
+    assert [item.name for item in drive(((n, members(n)) for n in range(6)), echo, n_alive=20)] == list(range(6))
     assert [len(wave) for wave in echo.waves] == [10, 10, 10]

@@ -1,0 +1,27 @@
+"""How often the interpreter looks for dead cycles while a study is planned, run and scored."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+THRESHOLDS = (50_000, 20, 100)
+"""Objects more than before until the young ones are looked through, and how often that happens until the older and all others are."""
+
+
+@contextmanager
+def seldom_collected() -> Iterator[None]:
+    """While it lasts, cycles are looked for seldom; what it was before comes back.
+
+    A plan, two waves and their answers are millions of small objects that live long and die by their reference counts. To look
+    through them as often as Python does by default takes as long as all else that a study does with them.
+    """
+    before = gc.get_threshold()
+    # Whoever wants it more seldom still, or never, keeps that.
+    if 0 < before[0] < THRESHOLDS[0]:
+        gc.set_threshold(*THRESHOLDS)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)

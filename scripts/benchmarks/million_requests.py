@@ -1,0 +1,238 @@
+"""A study of a million requests from its file to its report, with the stub engine and its tokenizer of bytes.
+
+Two models, ten tasks, three perturbations that make five renditions of every question, letters. Every request differs from every
+other, so that the engine is really asked as often as it says. Rendering (with tokenizing) and what the stub computes depend on
+tokenizer and engine: they are timed apart. Everything else is ours, from reading the study to the last file of the report.
+
+Run as a module it is the measured side: python -m benchmarks.million_requests N_REQUESTS
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import textwrap
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from statistics import median
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+
+from benchmarks.claims import Claim
+from benchmarks.sides import SCRIPTS
+from benchmarks.strategy_overhead import Clocks, timed_parts, working_in
+from evalsuite import conclude, study
+from evalsuite.outputs import TableWriter
+
+N_LARGE, N_SMALL = 1_000_000, 100_000
+"""Requests of the large study and of the one beside it."""
+MOST_US, MOST_GIB, MOST_RATIO = 100.0, 2.0, 11.0
+"""Microseconds per request, GiB, and how many times the small study's seconds the large one may take."""
+N_TASKS, N_WORDS = 10, 150
+MODELS: Mapping[str, Mapping[str, str]] = {
+    "first": {"path": "stub:first?n_context_tokens=100000", "domain": "generalist"},
+    "uniform": {"path": "stub:uniform?n_context_tokens=100000", "domain": "biomedical", "base": "first"},
+}
+PERTURBATIONS = ("none", "cyclic_shift", {"name": "labels", "style": "numbers"})
+N_SHOWN = 5
+"""Renditions of a question under all of them: one, the three shifts of four choices, one."""
+
+TASK = '''
+"""Drawn questions; written by the benchmark."""
+
+from evalsuite.tasks import choice_task
+
+TASKS = (choice_task(name="{name}", file="questions.jsonl", id="id", group="id", answer_kind="index0", restricted=False),)
+'''
+
+STAGES: Mapping[str, tuple[tuple[Any, tuple[str, ...]], ...]] = {
+    "plan": ((study, ("resolve", "probe")),),
+    "scoring": ((study, ("plan_row", "score_rows")),),
+    "statistics": ((conclude, ("compare_frames", "estimate_frame", "analyse", "own_aggregates")),),
+    "tables": ((TableWriter, ("_flush",)),),
+    "conclude": ((study, ("conclude",)),),
+    "report": ((conclude, ("explorer_of", "flip_examples", "findings_of", "build", "write_report", "model_card")),),
+}
+"""Stage to what is called for it and by whom; the run's own stages are clocked below."""
+
+needs: tuple[str, ...] = ()
+"""What is missing for it."""
+
+
+def measure(n_repeats: int) -> Iterator[Claim]:
+    """The large study once and the small one `n_repeats` times, each in a process of its own.
+
+    Args:
+        n_repeats: runs of the small study, of which the median counts.
+    """
+    small = [measured(N_SMALL) for _ in range(n_repeats)]
+    large = measured(N_LARGE)
+    beside = median(found["whole"] for found in small)
+    detail = ", ".join(f"{name} {value:.1f}" for name, value in us_of(large).items()) + " us of processor time per request"
+    yield Claim(
+        case="a million requests, each", ours=ours_of(large), target=MOST_US, at_most=True, unit="us",
+        detail=f"{large['n_asked']:,} asked, stub: {detail}; {large['wall']:.0f} s on the clock",
+    )  # fmt: skip
+    for part in ("rendering", "engine"):
+        yield Claim(
+            case=f"  {part}", ours=us_of(large)[part], target=None, at_most=True, unit="us", detail="beside a million requests",
+        )  # fmt: skip
+    yield Claim(
+        case="a million requests, memory", ours=large["memory_gib"]["whole"], target=MOST_GIB, at_most=True, unit="GiB",
+        detail="largest memory of the process: " + ", ".join(f"{name} {gib:.2f}" for name, gib in large["memory_gib"].items()),
+    )  # fmt: skip
+    yield Claim(
+        case="a million requests over 100,000", ours=large["whole"] / beside, target=MOST_RATIO, at_most=True, unit="x",
+        detail=f"processor time of the whole, {large['whole']:.0f} s over {beside:.1f} s",
+    )  # fmt: skip
+
+
+def measured(n_requests: int) -> dict[str, Any]:
+    """What a process of its own found."""
+    command = [sys.executable, "-m", "benchmarks.million_requests", str(n_requests)]
+    done = subprocess.run(command, cwd=SCRIPTS, check=True, capture_output=True, text=True)
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def us_of(found: Mapping[str, Any]) -> dict[str, float]:
+    """Microseconds per request by stage."""
+    return {name: seconds / found["n_asked"] * 1e6 for name, seconds in found["seconds"].items()}
+
+
+def ours_of(found: Mapping[str, Any]) -> float:
+    """Microseconds per request of everything but rendering and the engine."""
+    return sum(us for name, us in us_of(found).items() if name not in ("rendering", "engine"))
+
+
+def write_project(project: Path, n_questions: int) -> Path:
+    """Registry, tasks, data and study; returns the study's file.
+
+    Args:
+        project: a folder.
+        n_questions: of each task.
+    """
+    rng = np.random.default_rng(0)
+    words = ["".join(letters) for letters in rng.choice(list("abcdefghilmnoprstu"), size=(5_000, 6))]
+    for number in range(N_TASKS):
+        name = f"drawn_{number}"
+        task = project / "tasks" / name
+        task.mkdir(parents=True)
+        (task / "task.py").write_text(textwrap.dedent(TASK).format(name=name), encoding="utf-8")
+        with (task / "questions.jsonl").open("w", encoding="utf-8") as questions:
+            for place in range(n_questions):
+                drawn = rng.integers(len(words), size=N_WORDS)
+                row = {
+                    "id": f"{number}-{place}",
+                    "question": " ".join(words[word] for word in drawn) + "?",
+                    "options": [" ".join(words[word] for word in option) for option in rng.integers(len(words), size=(4, 3))],
+                    "answer": int(rng.integers(4)),
+                }
+                questions.write(json.dumps(row) + "\n")
+    (project / "models.yaml").write_text(json.dumps({"models": MODELS}), encoding="utf-8")
+    file = project / "study.yaml"
+    content = {
+        "study": "million",
+        "question": "How long?",
+        "models": list(MODELS),
+        "tasks": [f"drawn_{number}" for number in range(N_TASKS)],
+        "strategies": ["zero_shot"],
+        "perturbations": PERTURBATIONS,
+    }
+    file.write_text(json.dumps(content), encoding="utf-8")
+    return file
+
+
+@contextmanager
+def timed_stages(clocks: Clocks) -> Iterator[None]:
+    """While it lasts, what a study calls is timed."""
+
+    def whole(call: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda *arguments: list(call(*arguments))
+
+    with ExitStack() as stack:
+        stack.enter_context(timed_parts(clocks))
+        for stage, calls in STAGES.items():
+            for holder, names in calls:
+                for name in names:
+                    call = getattr(holder, name)
+                    stack.enter_context(patch.object(holder, name, clocks.around(stage, whole(call) if name == "score_rows" else call)))
+        yield
+
+
+def run(n_requests: int) -> dict[str, Any]:
+    """Processor seconds by stage, of all and on the clock, and the largest memory, of a study of so many requests."""
+    with tempfile.TemporaryDirectory() as folder:
+        project = Path(folder)
+        file = write_project(project, n_requests // (N_TASKS * N_SHOWN * len(MODELS)))
+        clocks = Clocks()
+        memory_gib: dict[str, float] = {}
+        with working_in(project), timed_stages(clocks), noted_memory(memory_gib):
+            started, on_the_clock = time.process_time(), time.perf_counter()
+            result = study.run_study(file, store="store", out="out")
+            whole, wall = time.process_time() - started, time.perf_counter() - on_the_clock
+    whole -= clocks.own_s()
+    n_asked, n_failed = sum(run.n_asked for run in result.runs), sum(run.n_failed for run in result.runs)
+    if n_asked != n_requests or n_failed:
+        raise RuntimeError(f"{n_asked} of {n_requests} requests were asked, {n_failed} failed")
+    spent = clocks.seconds
+    seconds = {name: spent[name] for name in ("plan", "scoring", "tables", "statistics", "report", "rendering", "engine")}
+    seconds["keys"], seconds["store"] = spent["keys"], spent["waves"] - spent["engine"]
+    seconds["conclude, rest"] = spent["conclude"] - spent["statistics"] - spent["report"]
+    # Programs, and whatever no clock stands at.
+    seconds["programs and rest"] = whole - sum(seconds.values())
+    return {
+        "n_asked": n_asked,
+        "seconds": seconds,
+        "whole": whole,
+        "wall": wall,
+        "memory_gib": {**memory_gib, "whole": largest_gib()},
+    }
+
+
+def largest_gib() -> float:
+    """Largest memory of this process so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+
+
+@contextmanager
+def noted_memory(memory_gib: dict[str, float]) -> Iterator[None]:
+    """While it lasts, the largest memory so far is noted when a study was planned, when it was run and when statistics are done."""
+
+    def noting(name: str, call: Callable[..., Any], *, before: bool) -> Callable[..., Any]:
+        def noted(*arguments: Any, **named: Any) -> Any:
+            if before:
+                memory_gib[name] = largest_gib()
+            found = call(*arguments, **named)
+            memory_gib.setdefault(name, largest_gib())
+            return found
+
+        return noted
+
+    with (
+        patch.object(study, "resolve", noting("planned", vars(study)["resolve"], before=False)),
+        patch.object(study, "conclude", noting("run", vars(study)["conclude"], before=True)),
+        patch.object(conclude, "explorer_of", noting("statistics", vars(conclude)["explorer_of"], before=True)),
+    ):
+        yield
+
+
+def main() -> None:
+    """A table for people, and a line of JSON."""
+    found = run(int(sys.argv[1]))
+    for name, us in sorted(us_of(found).items(), key=lambda entry: -entry[1]):
+        print(f"{name:<20} {us:>8.1f} us {found['seconds'][name]:>8.1f} s")
+    print(f"ours {ours_of(found):.1f} us; {found['whole']:.0f} s of processor time, {found['wall']:.0f} s; largest memory")
+    print(", ".join(f"{name} {gib:.2f} GiB" for name, gib in found["memory_gib"].items()))
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()
