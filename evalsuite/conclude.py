@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import orjson
 import pandas as pd
 import pyarrow.parquet as pq
@@ -16,7 +17,7 @@ from evalsuite import strategies
 from evalsuite.cards import metrics_of
 from evalsuite.config import PluginEntry
 from evalsuite.environment import environment_of
-from evalsuite.outputs import OutDir, write_text
+from evalsuite.outputs import OutDir, prompts_at, read_scores, write_text
 from evalsuite.overlap import repeats_lines
 from evalsuite.own_aggregates import own_aggregates
 from evalsuite.perturbations.base import PerturbationSpec
@@ -26,15 +27,16 @@ from evalsuite.plugins import load_specs
 from evalsuite.prompts import pair_difference
 from evalsuite.published.reproduce import measured_of, papers_of
 from evalsuite.report import Findings, Table, build, model_card, verdict_table, write_report
-from evalsuite.report.explorer_tables import ANSWER_KEY, ExplorerData, explorer_data
+from evalsuite.report.explorer_packing import N_ROWS, first_rows
+from evalsuite.report.explorer_tables import ANSWER_KEY, ExplorerData, explorer_data, with_prompts
 from evalsuite.report.flip_examples import flip_examples
 from evalsuite.seals import Holdout
-from evalsuite.stats.analyses import Analyses, Labels, analyse
+from evalsuite.stats.analyses import Analyses, Labels, Spent, analyse
 from evalsuite.stats.compare import compare_frames
 from evalsuite.stats.design import AnalysisDesign
 from evalsuite.stats.eyes_off import EyesOff, eyes_off_frames
 from evalsuite.stats.perturbed import Perturbed
-from evalsuite.stats.tables import estimate_frame
+from evalsuite.stats.tables import estimate_frame, split_conditions
 from evalsuite.store import Store
 from evalsuite.types import Prompt, Tell
 
@@ -105,13 +107,14 @@ def conclude(
         versions: of the libraries when the study ran; None: those of now.
         holdout: the sealed part; None where the study has none.
     """
-    scores = pd.read_parquet(out.scores)
+    scores = read_scores(out.scores)
     metrics = {name: metric for task in plan.tasks.values() for name, metric in metrics_of(task.task).items()}
     design = design_of(plan, metrics, exploratory=bool(changes))
-    comparisons = compare_frames(scores, design, tell)
+    cells = split_conditions(scores, metrics)
+    comparisons = compare_frames(scores, design, tell, cells=cells)
     comparisons.to_csv(out.comparisons, index=False, lineterminator="\n")
     level = 1 - design.alpha
-    estimates = estimate_frame(scores, metrics, missing=design.missing, exclude=design.exclude, level=level)
+    estimates = estimate_frame(scores, metrics, missing=design.missing, exclude=design.exclude, level=level, cells=cells)
     estimates["role"] = [design.role_of(*row) for row in estimates[["task", "metric", "strategy", "perturbation"]].itertuples(index=False)]
     preparations = recorded_frame(out.preparations, PREPARED_COLUMNS)
     timings = recorded_frame(out.timings, TIMED_COLUMNS) if plan.study.timed else None
@@ -119,7 +122,9 @@ def conclude(
         scores=scores,
         estimates=estimates,
         comparisons=comparisons,
-        analyses=analyse(scores, comparisons, design, labels_of(plan), tell, preparations=preparations, timings=timings),
+        analyses=analyse(
+            scores, comparisons, design, labels_of(plan), tell, spent=Spent(preparations=preparations, timings=timings), cells=cells
+        ),
         counts=counts_by_status(scores, {name: task.metric for name, task in plan.tasks.items()}),
         changes=changes,
         environment=environment_of(plan, store, versions),
@@ -157,9 +162,12 @@ def recorded_frame(file: Path, columns: Sequence[str]) -> pd.DataFrame:
 
 def explorer_of(plan: Plan, out: OutDir, scores: pd.DataFrame, design: AnalysisDesign) -> ExplorerData | None:
     """Every compared answer beside the prompt that it was given to."""
-    sent = pq.read_table(out.plan, columns=[*ANSWER_KEY, "prompt"], read_dictionary=["prompt"]).to_pandas()
+    sent = pq.read_table(out.plan, columns=ANSWER_KEY).to_pandas()
     shown = {cell: [each.sample if isinstance(each, Refused) else each for each in variants] for cell, variants in plan.variants.items()}
-    return explorer_data(scores, sent, shown, design, restricted_in(plan), plan.study.models)
+    # A number stands for each prompt until it is known which ones are shown: all of them may be more than memory holds.
+    numbered = sent.assign(prompt=np.arange(len(sent)))
+    data = explorer_data(scores, numbered, shown, design, restricted_in(plan), plan.study.models)
+    return None if data is None else with_prompts(first_rows(data, N_ROWS), lambda rows: prompts_at(out.plan, rows))
 
 
 def restricted_in(plan: Plan) -> list[str]:
@@ -334,16 +342,12 @@ def _model_facts(plan: Plan, name: str) -> dict[str, Any]:
 
 def first_prompts(plan: Plan, out: OutDir) -> dict[tuple[str, str], dict[str, str | None]]:
     """(task, strategy) to model to the prompt of the task's first sample as sent; None where the task is restricted."""
-    table = pq.read_table(
-        out.plan,
-        columns=["task", "strategy", "model", "prompt"],
-        filters=[
-            ("perturbation", "==", plan.study.analysis.primary.perturbation),
-            ("sample_id", "in", [task.samples[0].id for task in plan.tasks.values() if task.samples]),
-        ],
-    )
+    names = pq.read_table(out.plan, columns=["task", "strategy", "model", "perturbation", "sample_id"]).to_pandas()
+    first = names["sample_id"].isin([task.samples[0].id for task in plan.tasks.values() if task.samples])
+    wanted = np.flatnonzero(first & (names["perturbation"] == plan.study.analysis.primary.perturbation))
+    found = names.iloc[wanted].assign(prompt=pd.Series(prompts_at(out.plan, wanted), index=wanted, dtype=object))
     prompts: dict[tuple[str, str], dict[str, str | None]] = {}
-    for row in table.to_pylist():
+    for row in found.to_dict("records"):
         if row["prompt"] is None and not plan.tasks[row["task"]].task.card.restricted:
             continue  # the perturbation refused this sample, so nothing was sent
         prompts.setdefault((row["task"], row["strategy"]), {}).setdefault(row["model"], row["prompt"])

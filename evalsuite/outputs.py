@@ -11,6 +11,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -188,7 +191,10 @@ class TableWriter:
     path: Path
     schema: pa.Schema
     n_rows_in_part: int = 20_000
+    n_rows_held: int = 1_000
+    """Rows that are held as Python's objects, which take many times the room of Arrow's."""
     _rows: list[Mapping[str, Any]] = field(default_factory=list)
+    _batches: list[pa.RecordBatch] = field(default_factory=list)
     _writer: pq.ParquetWriter | None = None
 
     def __enter__(self) -> TableWriter:
@@ -203,16 +209,24 @@ class TableWriter:
     def add(self, row: Mapping[str, Any]) -> None:
         """Add one row; missing columns are null."""
         self._rows.append(row)
-        if len(self._rows) >= self.n_rows_in_part:
+        if len(self._rows) >= self.n_rows_held or len(self._rows) >= self.n_rows_in_part:
+            self._pack()
+
+    def _pack(self) -> None:
+        if self._rows:
+            self._batches.append(pa.RecordBatch.from_pylist(self._rows, schema=self.schema))
+        self._rows = []
+        if sum(batch.num_rows for batch in self._batches) >= self.n_rows_in_part:
             self._flush()
 
     def _flush(self) -> None:
-        if self._writer is not None and self._rows:
-            self._writer.write_table(pa.Table.from_pylist(self._rows, schema=self.schema))
-        self._rows = []
+        if self._writer is not None and self._batches:
+            self._writer.write_table(pa.Table.from_batches(self._batches, schema=self.schema))
+        self._batches = []
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if kind is None:
+            self._pack()
             self._flush()
         if self._writer is not None:
             self._writer.close()
@@ -253,6 +267,37 @@ def refused_plan_rows(plan: Plan, model: str) -> list[dict[str, Any]]:
         for shown in plan.shown(cell)
         if isinstance(shown, Refused)
     ]
+
+
+def read_scores(file: Path) -> pd.DataFrame:
+    """A table of scores. Lists stay in Arrow's memory: as an object of Python's each would take ten times as much."""
+    table = pq.read_table(file)
+    # A column at a time, each given back before the next is made, so that nothing stands twice.
+    frame: pd.DataFrame = table.to_pandas(
+        types_mapper=lambda kind: pd.ArrowDtype(kind) if pa.types.is_list(kind) else None, self_destruct=True, split_blocks=True
+    )
+    return frame
+
+
+def prompts_at(plan: Path, rows: npt.NDArray[np.int64]) -> list[str | None]:
+    """Prompts in these rows of plan.parquet, None where there is none; every text is held once, and no others beside those of one part.
+
+    Args:
+        plan: plan.parquet.
+        rows: ascending row numbers.
+    """
+    prompts: list[str | None] = []
+    known: dict[str, str] = {}
+    with pq.ParquetFile(plan) as file:
+        begin = 0
+        for part in range(file.num_row_groups):
+            end = begin + file.metadata.row_group(part).num_rows
+            own = rows[np.searchsorted(rows, begin) : np.searchsorted(rows, end)] - begin
+            if len(own):
+                texts = file.read_row_group(part, columns=["prompt"]).column("prompt").take(pa.array(own)).to_pylist()
+                prompts += [None if text is None else known.setdefault(text, text) for text in texts]
+            begin = end
+    return prompts
 
 
 def recorded_keys(out: OutDir) -> dict[Recorded, tuple[str, ...]]:

@@ -70,7 +70,7 @@ def _base_row(plan: Plan, cell: Cell, sample: Sample, answer: Answer) -> dict[st
         "p_choices": None if answer.p_choices is None else list(answer.p_choices),
         "label_mass": answer.label_mass,
         "target": target_text(sample, card.restricted),
-        "shown_targets": ",".join(str(position) for position in sorted(sample.targets)) if sample.choices else None,
+        "shown_targets": joined(sample.targets) if sample.choices else None,
         "n_choices": len(sample.choices) - sample.n_unlisted if sample.choices else None,
         "finish_reason": answer.finish_reason,
         "n_calls": answer.n_calls,
@@ -101,10 +101,10 @@ def _answer_columns(sample: Sample, reading: Reading, restricted: bool) -> dict[
         return {"answer": None if restricted else reading.text, "answer_index": None, "answer_indices": None, "shown_position": None}
     shown = (reading.index, *reading.also)
     return {
-        "answer": None if restricted else " | ".join(sample.choices[index] for index in shown),
+        "answer": None if restricted else " | ".join([sample.choices[index] for index in shown]),
         # of several, the first shown; all of them, in the order of `target`, stand in `answer_indices`
         "answer_index": sample.original_index(reading.index),
-        "answer_indices": ",".join(str(index) for index in sorted(sample.original_index(index) for index in shown)),
+        "answer_indices": joined([sample.original_index(index) for index in shown]),
         "shown_position": reading.index,
     }
 
@@ -112,8 +112,13 @@ def _answer_columns(sample: Sample, reading: Reading, restricted: bool) -> dict[
 def target_text(sample: Sample, restricted: bool) -> str | None:
     """Original index of the right choice as text (several: comma-separated); the reference of free text unless restricted."""
     if sample.choices:
-        return ",".join(str(index) for index in sorted(sample.original_index(target) for target in sample.targets))
+        return joined([sample.original_index(target) for target in sample.targets])
     return None if restricted or not sample.references else sample.references[0]
+
+
+def joined(numbers: Sequence[int]) -> str:
+    """Numbers in ascending order, comma-separated; nearly always one, of which there is one per answer."""
+    return str(numbers[0]) if len(numbers) == 1 else ",".join(map(str, sorted(numbers)))
 
 
 class Silent:

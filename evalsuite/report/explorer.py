@@ -18,7 +18,7 @@ def explorer_section(findings: Findings) -> Section | None:
 
 def _lead(data: ExplorerData) -> str:
     """How many rows there are, how many show a disagreement, and of what no text is shown."""
-    n_rows, n_apart = len(data.rows), int((data.rows["outcome"] < 2).sum())
+    n_rows, n_apart = len(data.rows) + data.n_beyond, int((data.rows["outcome"] < 2).sum()) + data.n_apart_beyond
     text = (
         f"Every answer that enters a comparison, with the prompt as sent: {counted(n_rows, 'row')}, one per pair, condition and sample."
         f" In {n_apart:,} of them one model does better than the other; those of the primary cell are shown first."

@@ -11,13 +11,13 @@ from __future__ import annotations
 import base64
 import gzip
 import json
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import orjson
 
 from evalsuite.formats import labels_of
 from evalsuite.report.explorer_tables import ALL_STATUSES, NO_NUMBER, OUTCOMES, ExplorerData, Question
@@ -59,7 +59,7 @@ def pack(data: ExplorerData, budget: int) -> Packed:
     Raises:
         ValueError: not even an index without a row fits.
     """
-    n_all = len(data.rows)
+    n_all = len(data.rows) + data.n_beyond
     capped = first_rows(data, N_ROWS)
     while True:
         spare = budget - len(_index(capped, (), _everything(capped), n_all)) - 2_000
@@ -163,27 +163,36 @@ def first_rows(data: ExplorerData, n_rows: int) -> ExplorerData:
         rows=rows.assign(**numbers, question=np.searchsorted(asked, rows["question"].to_numpy())),
         answers=answers,
         questions=tuple(data.questions[number] for number in asked.tolist()),
+        n_beyond=data.n_beyond + len(data.rows) - n_rows,
+        n_apart_beyond=data.n_apart_beyond + int((data.rows["outcome"].iloc[n_rows:] < 2).sum()),
     )
 
 
 def _cut(data: ExplorerData, kept: Kept) -> Iterator[tuple[int, dict[str, Any]]]:
     """(number of the first question, content) of every page."""
-    columns = ("prompt", "output", "answer", "p_choices", "finish_reason", "n_calls", "label_mass", "votes")
-    answers = zip(*(data.answers[name].tolist() for name in columns), kept.outputs.tolist(), kept.prompts.tolist(), strict=True)
+    told = data.answers
+    columns = (
+        *(told[name].tolist() for name in ("prompt", "output", "answer")),
+        _shares(told["p_choices"].tolist()),
+        *(told[name].tolist() for name in ("finish_reason", "n_calls")),
+        (share for shares in _shares([told["label_mass"].to_numpy(dtype=float)]) for share in shares or ()),
+        told["votes"].tolist(),
+    )
+    answers = zip(*columns, kept.outputs.tolist(), kept.prompts.tolist(), strict=True)
     ends = np.searchsorted(data.answers["question"].to_numpy(), np.arange(len(data.questions)), side="right").tolist()
     texts = Texts()
     asked: list[Any] = []
-    told: list[Any] = []
+    said: list[Any] = []
     begun, at = 0, 0
     for number, question in enumerate(data.questions):
         own = [next(answers) for _ in range(ends[number] - at)]
         at = ends[number]
         asked.append(_question(question, texts, any(entry[-2] for entry in own), any(entry[-1] for entry in own)))
-        told.extend(_answer(entry, texts, question) for entry in own)
-        n_characters = texts.n_characters + N_ENTRY * (len(asked) + len(told))
+        said.extend(_answer(entry, texts, question) for entry in own)
+        n_characters = texts.n_characters + N_ENTRY * (len(asked) + len(said))
         if n_characters >= N_PAGE or number == len(data.questions) - 1:
-            yield begun, {"texts": list(texts.numbers), "questions": asked, "answers": told}
-            texts, asked, told = Texts(), [], []
+            yield begun, {"texts": list(texts.numbers), "questions": asked, "answers": said}
+            texts, asked, said = Texts(), [], []
             begun = number + 1
 
 
@@ -200,13 +209,12 @@ def _question(question: Question, texts: Texts, with_choices: bool, with_stem: b
 
 def _answer(entry: Sequence[Any], texts: Texts, question: Question) -> list[Any]:
     """prompt, output, text read, probabilities in 1/10,000, finish reason, calls, share on the labels in 1/10,000; votes of an ensemble."""
-    prompt, output, answer, p_choices, finish_reason, n_calls, mass, votes, with_output, with_prompt = entry
+    prompt, output, answer, shares, finish_reason, n_calls, mass, votes, with_output, with_prompt = entry
     sent = NOTHING if prompt is None else texts.number(prompt) if with_prompt else LEFT_OUT
     if not with_output:
         return [sent, NOTHING if output is None else LEFT_OUT]
     written, read = (NOTHING if text is None else texts.number(text) for text in (output, answer))
-    shares = None if p_choices is None else [_share(p) for p in np.asarray(p_choices, dtype=float).tolist()]
-    told = [sent, written, read, shares, finish_reason if finish_reason == "length" else 0, int(n_calls), _share(mass)]
+    told = [sent, written, read, shares, finish_reason if finish_reason == "length" else 0, int(n_calls), mass]
     return told if votes is None else [*told, counted_votes(votes, question.sample)]
 
 
@@ -227,8 +235,19 @@ def counted_votes(votes: str, sample: Sample | None) -> list[int]:
     return [*made, *(sum(original in vote.split("+") for vote in cast) for original in originals)]
 
 
-def _share(share: float | None) -> int | None:
-    return None if share is None or not math.isfinite(share) else int(10_000 * share + 0.5)
+def _shares(rows: Sequence[Any]) -> Iterator[list[int | None] | None]:
+    """Shares of each row in 1/10,000, all rounded at once; None for a row that is missing, and for what is not finite."""
+    lengths = [0 if row is None else len(row) for row in rows]
+    flat = np.concatenate([np.zeros(0), *(np.asarray(row, dtype=float) for row in rows if row is not None)])
+    finite = np.isfinite(flat)
+    # As int(): towards 0.
+    whole: list[int | None] = np.trunc(np.where(finite, 10_000 * flat + 0.5, 0)).astype(np.int64).tolist()
+    for place in np.flatnonzero(~finite).tolist():
+        whole[place] = None
+    begin = 0
+    for row, length in zip(rows, lengths, strict=True):
+        yield None if row is None else whole[begin : begin + length]
+        begin += length
 
 
 def _costs(data: ExplorerData, order: Ints) -> npt.NDArray[np.float64]:
@@ -309,8 +328,8 @@ def _snippet(question: Question) -> str:
 
 def _json(content: Any) -> bytes:
     try:
-        return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
-    except UnicodeEncodeError:  # a lone surrogate: only an escape carries it
+        return orjson.dumps(content)
+    except orjson.JSONEncodeError:  # a lone surrogate: only an escape carries it
         return json.dumps(content, separators=(",", ":")).encode()
 
 

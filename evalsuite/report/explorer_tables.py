@@ -8,14 +8,15 @@ outcome; their samples are numbered, since an id may name a patient.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from evalsuite.metrics.base import Metric
+from evalsuite.stats.columns import rows_of
 from evalsuite.stats.design import AnalysisDesign
 from evalsuite.stats.tables import MISSING_STATUSES
 from evalsuite.types import STATUSES, Sample
@@ -33,6 +34,11 @@ NO_NUMBER = -1
 SAMPLE_KEY = ["task", "perturbation", "sample_id", "variant"]
 ANSWER_KEY = [*SAMPLE_KEY, "strategy", "replicate", "model"]
 TEXTS = ("prompt", "output", "answer")
+READ = frozenset(
+    (*ANSWER_KEY, *TEXTS, "group", "language", "status", "value", "p_choices", "finish_reason", "votes", "shown_position", "n_calls",
+     "label_mass")
+)  # fmt: skip
+"""Columns of scores that are looked at."""
 
 
 def explorer_data(
@@ -47,7 +53,8 @@ def explorer_data(
 
     Args:
         scores: columns of scores.parquet; only rows of the metric that a task is compared on are used.
-        prompts: of plan.parquet the columns of `ANSWER_KEY` and `prompt` (null: restricted, or nothing was sent).
+        prompts: of plan.parquet the columns of `ANSWER_KEY` and `prompt` (null: restricted, or nothing was sent), or in its place
+            what stands for it until `with_prompts` puts it in.
         shown: (task, perturbation) to the samples as shown; one that is not here has no choices and no question to show.
         design: the analysis: pairs, metrics, the rule for missing answers, samples left out.
         restricted: tasks whose texts never leave their files.
@@ -60,6 +67,7 @@ def explorer_data(
     answers = kept_answers(scores, design)
     if not len(answers):
         return None
+    answers = answers[[name for name in answers.columns if name in READ]]
     order = [*SAMPLE_KEY[:2], "sample_id", "variant", "strategy", "replicate", "model"]
     merged = answers.merge(prompts[[*ANSWER_KEY, "prompt"]], on=ANSWER_KEY, how="left")
     tasks = tuple(task for task in design.primary_metric if (merged["task"] == task).any())
@@ -114,6 +122,21 @@ def kept_answers(scores: pd.DataFrame, design: AnalysisDesign) -> pd.DataFrame:
     return rows.reset_index(drop=True)
 
 
+def with_prompts(data: ExplorerData, texts: Callable[[npt.NDArray[np.int64]], Sequence[str | None]]) -> ExplorerData:
+    """The tables with prompts in place of the numbers that stood for them.
+
+    Args:
+        data: `answers.prompt` holds numbers, None where there is none.
+        texts: gives the prompts of ascending numbers, in their order.
+    """
+    there = np.flatnonzero(data.answers["prompt"].notna().to_numpy())
+    numbers = data.answers["prompt"].to_numpy()[there].astype(np.int64)
+    order = np.argsort(numbers, kind="stable")
+    prompts = np.full(len(data.answers), None, dtype=object)
+    prompts[there[order]] = texts(numbers[order])
+    return replace(data, answers=data.answers.assign(prompt=pd.Series(prompts, index=data.answers.index, dtype=object)))
+
+
 def outcomes(rows: pd.DataFrame, answers: pd.DataFrame, metrics: Sequence[Metric], missing: str) -> npt.NDArray[np.int64]:
     """Numbers in `OUTCOMES` of rows, as `stats.tables.pair_units` counts their answers.
 
@@ -153,7 +176,7 @@ def in_reading_order(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _first(name: str, column: pd.Series[str]) -> tuple[str, ...]:
-    return (name, *sorted(set(column) - {name}))
+    return (name, *sorted(set(column.unique()) - {name}))
 
 
 def _codes(column: pd.Series[str], names: Sequence[str]) -> npt.NDArray[np.int64]:
@@ -192,7 +215,7 @@ def _answers(merged: pd.DataFrame, codes: pd.DataFrame, hidden: npt.NDArray[np.b
     kept["status"] = _codes(merged["status"], ALL_STATUSES)
     kept["value"] = pd.to_numeric(merged["value"]).astype(float)
     for name in (*TEXTS, "p_choices", "finish_reason", "votes"):
-        column = merged[name].astype(object) if name in merged else pd.Series(None, index=merged.index, dtype=object)
+        column = pd.Series(rows_of(merged[name]) if name in merged else None, index=merged.index, dtype=object)
         kept[name] = column.where(column.notna() & ~hidden, None)
     for name, missing in (("shown_position", NO_NUMBER), ("n_calls", 0), ("label_mass", math.nan)):
         column = pd.to_numeric(merged[name]) if name in merged else pd.Series(math.nan, index=merged.index)
@@ -268,3 +291,7 @@ class ExplorerData:
     question."""
     questions: tuple[Question, ...]
     """By number."""
+    n_beyond: int = 0
+    """Further rows that were left out from the end of the reading order."""
+    n_apart_beyond: int = 0
+    """Those of them on which the models disagree."""

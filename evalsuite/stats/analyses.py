@@ -28,7 +28,7 @@ from evalsuite.stats.prompt_spread import prompt_rank_frame, prompt_spread_frame
 from evalsuite.stats.robustness import robustness_frame
 from evalsuite.stats.scaling import scaling_frame, size_matched_frame
 from evalsuite.stats.second_turns import second_turn_frame
-from evalsuite.stats.tables import class_counts, split_conditions
+from evalsuite.stats.tables import Cells, class_counts, split_conditions
 from evalsuite.stats.variance import variance_frame
 from evalsuite.stats.votes_cast import vote_frame
 from evalsuite.stats.win_shares import share_frame
@@ -52,6 +52,16 @@ class Labels:
     """Strategy id to its name and all its options, in the study's order."""
     perturbations: Mapping[str, Perturbed] = field(default_factory=dict)
     """Perturbation id to what it is, in the study's order."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Spent:
+    """What a study spent beside its answers, as `costs.cost_frame` takes it."""
+
+    preparations: pd.DataFrame | None = None
+    """What strategies prepared; None: nothing."""
+    timings: pd.DataFrame | None = None
+    """Engine seconds; None: the study does not show any."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -119,8 +129,8 @@ def analyse(
     labels: Labels,
     tell: Tell = untold,
     *,
-    preparations: pd.DataFrame | None = None,
-    timings: pd.DataFrame | None = None,
+    spent: Spent | None = None,
+    cells: Cells | None = None,
 ) -> Analyses:
     """All further analyses of a study; pure and seeded.
 
@@ -130,10 +140,11 @@ def analyse(
         design: the pre-stated analysis.
         labels: of its tasks and models.
         tell: told of progress.
-        preparations: what strategies prepared, as in `costs.cost_frame`.
-        timings: engine seconds likewise; None: the study does not show any.
+        spent: what beside the answers was spent; None: nothing is known.
+        cells: the same scores as `tables.split_conditions` cuts them; None: they are cut here.
     """
-    cells = split_conditions(scores, design.metrics)
+    cells = split_conditions(scores, design.metrics) if cells is None else cells
+    known = Spent() if spent is None else spent
     calibrated = calibration_frames(scores, design)
     units = primary_units(cells, design)
     stated = {pair: {task: own for task, own in of_pair.items() if design.pools(task)} for pair, of_pair in units.items()}
@@ -152,7 +163,7 @@ def analyse(
         calibration_pairs=calibrated.calibration_pairs,
         variance=variance_frame(cells, design, labels.strategies),
         cautions=caution_frame(scores, cells, design, chances=labels.chances, n_classes=n_classes),
-        costs=cost_frame(scores, cells, design, preparations, timings),
+        costs=cost_frame(scores, cells, design, known.preparations, known.timings),
         perturbed=perturbed_frame(cells, design, labels.perturbations, labels.strategies, tell),
         worst=worst_frame(cells, design, labels.perturbations, labels.strategies, tell),
         robustness=robustness_frame(cells, design, labels.perturbations, labels.strategies, tell),

@@ -18,6 +18,7 @@ import pandas as pd
 from evalsuite.metrics.base import Metric
 from evalsuite.seeds import derive_seed
 from evalsuite.stats.arrays import IntArray, cluster_t_interval, partition
+from evalsuite.stats.columns import rows_of
 from evalsuite.stats.confidence import Judged, bin_numbers, calibration_error, judge, selective_accuracy, share_interval
 from evalsuite.stats.design import AnalysisDesign
 from evalsuite.stats.randomisation import sign_flip_p
@@ -25,6 +26,8 @@ from evalsuite.stats.tables import KEPT_COLUMNS, MISSING_STATUSES, UNIT, Conditi
 from evalsuite.types import Answer, Sample
 
 CELL = ["model", "task", "strategy", "perturbation"]
+READ = frozenset((*CELL, *UNIT, *KEPT_COLUMNS, "metric", "p_choices", "shown_position", "shown_targets"))
+"""Columns of scores that are looked at."""
 COVERAGES = tuple(round(0.05 * step, 2) for step in range(1, 21))
 """Shares of the answers at which accuracy is taken."""
 CALIBRATION_COLUMNS = (
@@ -93,6 +96,8 @@ def answers_with_probabilities(scores: pd.DataFrame, design: AnalysisDesign) -> 
         return scores.iloc[:0].assign(position=np.zeros(0))
     cells = [scores[name] for name in CELL]
     some = scores["p_choices"].notna().groupby(cells, observed=True).transform("any")
+    # Only what is read here, since the rows are taken and sorted several times.
+    scores = scores[[name for name in scores.columns if name in READ]]
     rows = scores[some.astype(bool) & (scores["status"] != "refused")]
     for task in sorted(set(rows["task"].astype(str))):
         left_out = excluded_samples(design.exclude, task)
@@ -135,7 +140,7 @@ def judged_cell(cell: pd.DataFrame) -> JudgedCell | None:
     judged, note = None, f"{n_failed} failed answers" if n_failed else ""
     if not note:
         try:
-            judged = judge(list(scored["p_choices"]), scored["shown_position"], scored["position"])
+            judged = judge(rows_of(scored["p_choices"]), scored["shown_position"], scored["position"])
         except ValueError as fault:
             note = str(fault)
     return JudgedCell(

@@ -35,6 +35,7 @@ from evalsuite.stats.randomisation import McNemar, Randomisation, mcnemar_p, sig
 from evalsuite.stats.restricted import with_discordance
 from evalsuite.stats.set_metrics import OfCounts, macro_f1_of_counts, set_metric_comparison
 from evalsuite.stats.tables import (
+    Cells,
     Condition,
     PairedUnits,
     class_counts,
@@ -67,7 +68,7 @@ COLUMNS = (
 """comparisons.csv: the contract's columns in its order, then ours."""
 
 
-def compare_frames(scores: pd.DataFrame, design: AnalysisDesign, tell: Tell = untold) -> pd.DataFrame:
+def compare_frames(scores: pd.DataFrame, design: AnalysisDesign, tell: Tell = untold, *, cells: Cells | None = None) -> pd.DataFrame:
     """All comparisons of a study, families first, with verdicts.
 
     Primary family: `design.pairs` x tasks of `design.primary_metric` in the primary cell; each has a row even without scores. The
@@ -86,6 +87,7 @@ def compare_frames(scores: pd.DataFrame, design: AnalysisDesign, tell: Tell = un
         scores: columns of scores.parquet.
         design: the analysis.
         tell: told of progress, in comparisons.
+        cells: the same scores as `tables.split_conditions` cuts them; None: they are cut here.
 
     Returns:
         `COLUMNS`; nulls where a number does not exist. Does not depend on the order of rows of `scores`.
@@ -97,7 +99,7 @@ def compare_frames(scores: pd.DataFrame, design: AnalysisDesign, tell: Tell = un
     unknown = sorted(set(design.primary_metric.values()) - set(design.metrics))
     if unknown:
         raise ValueError(f"no record of the metrics {', '.join(unknown)}")
-    cells = split_conditions(scores, design.metrics)
+    cells = split_conditions(scores, design.metrics) if cells is None else cells
     n_classes = class_counts(scores, design.metrics)
     rows = []
     wanted = list(planned_comparisons(cells, design))

@@ -7,6 +7,7 @@ A cell that still holds failures has counts but no numbers.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ from evalsuite.types import STATUSES
 Missing = Literal["incorrect", "drop"]
 MISSING_STATUSES = ("unparsed", "truncated", "too_long")
 """Statuses that follow the study's missing rule."""
+CELL = ("task", "metric", "strategy", "perturbation", "model")
+"""What names a cell."""
 UNIT = ["sample_id", "variant", "replicate"]
 """What names one answer within a cell and metric."""
 NEEDED_COLUMNS = ("task", "metric", "strategy", "perturbation", "model", *UNIT, "group", "value", "status")
@@ -41,7 +44,13 @@ ESTIMATE_COLUMNS = (
 
 
 def estimate_frame(
-    scores: pd.DataFrame, metrics: Mapping[str, Metric], *, missing: Missing, exclude: Sequence[Exclusion], level: float
+    scores: pd.DataFrame,
+    metrics: Mapping[str, Metric],
+    *,
+    missing: Missing,
+    exclude: Sequence[Exclusion],
+    level: float,
+    cells: Cells | None = None,
 ) -> pd.DataFrame:
     """One row per model and condition: counts by status, and the mean (or set value) with its interval over groups.
 
@@ -55,6 +64,7 @@ def estimate_frame(
         missing: what `unparsed`, `truncated` and `too_long` count as: the metric's worst value, or nothing.
         exclude: samples that the study leaves out.
         level: confidence level in (0, 1).
+        cells: the same scores as `split_conditions` cuts them; None: they are cut here.
 
     Returns:
         task, metric, strategy, perturbation, model, n_samples, n_groups, n_excluded, n_answers, n_<status> for each status,
@@ -66,7 +76,7 @@ def estimate_frame(
     """
     rows = []
     n_classes = class_counts(scores, metrics)
-    for condition, models in split_conditions(scores, metrics).items():
+    for condition, models in (split_conditions(scores, metrics) if cells is None else cells).items():
         metric = metrics[condition.metric]
         left_out = excluded_samples(exclude, condition.task)
         for model in sorted(models):
@@ -106,14 +116,32 @@ def split_conditions(scores: pd.DataFrame, metrics: Mapping[str, Metric]) -> dic
             finite, an answer stands twice, or a sample has no group or several.
     """
     check_scores(scores, metrics)
-    table = scores.reindex(columns=[*NEEDED_COLUMNS, *(name for name in KEPT_COLUMNS if name not in NEEDED_COLUMNS)])
-    table = table.assign(value=pd.to_numeric(table["value"]).astype(float), label_mass=pd.to_numeric(table["label_mass"]).astype(float))
     cells: dict[Condition, dict[str, pd.DataFrame]] = {}
-    for key, part in table.groupby(["task", "metric", "strategy", "perturbation", "model"], sort=True, observed=True):
-        task, metric, strategy, perturbation, model = map(str, key)
+    # Sorted once as whole numbers, then sliced: a study has millions of answers, and names are slow to sort.
+    codes, names = zip(*(pd.factorize(scores[name], sort=True) for name in (*CELL, *UNIT)), strict=True)
+    order = np.lexsort(codes[::-1])
+    table = scores.reindex(columns=list(KEPT_COLUMNS)).take(order)
+    table = table.assign(value=pd.to_numeric(table["value"]).astype(float), label_mass=pd.to_numeric(table["label_mass"]).astype(float))
+    own = np.stack([code[order] for code in codes]) if len(order) else np.zeros((len(codes), 0), dtype=np.int64)
+    begins = np.flatnonzero(np.append(True, (own[: len(CELL), 1:] != own[: len(CELL), :-1]).any(axis=0))) if len(order) else ()
+    for begin, end in itertools.pairwise((*begins, len(order))):
+        task, metric, strategy, perturbation, model = (str(names[at][own[at, begin]]) for at in range(len(CELL)))
         condition = Condition(task=task, metric=metric, strategy=strategy, perturbation=perturbation)
-        cells.setdefault(condition, {})[model] = part.set_index(UNIT)[list(KEPT_COLUMNS)].sort_index()
+        index = units_index(names[len(CELL) :], own[len(CELL) :, begin:end])
+        cells.setdefault(condition, {})[model] = table.iloc[begin:end].set_axis(index, axis=0)
     return cells
+
+
+def units_index(names: Sequence[pd.Index[Any]], codes: IntArray) -> pd.MultiIndex:
+    """The index of a cell from the sorted names of all of a study and their numbers in it, (3, n); holds those names only that it needs."""
+    levels: list[Any] = []
+    numbers: list[Any] = []
+    for known, own in zip(names, codes, strict=True):
+        used = np.zeros(len(known), dtype=bool)
+        used[own] = True
+        levels.append(known[used])
+        numbers.append((np.cumsum(used) - 1)[own])
+    return pd.MultiIndex(levels=levels, codes=numbers, names=UNIT, verify_integrity=False)
 
 
 def check_scores(scores: pd.DataFrame, metrics: Mapping[str, Metric]) -> None:
@@ -129,7 +157,7 @@ def check_scores(scores: pd.DataFrame, metrics: Mapping[str, Metric]) -> None:
     if empty:
         raise ValueError(f"empty entries in the columns {', '.join(empty)} of the scores")
     for column, known in (("status", set(STATUSES)), ("metric", set(metrics))):
-        unknown = sorted(set(scores[column].astype(str)) - known)
+        unknown = sorted(set(map(str, scores[column].unique())) - known)
         if unknown:
             raise ValueError(f"unknown {column} in the scores: {', '.join(unknown)}")
     value = pd.to_numeric(scores["value"]).astype(float)
@@ -273,6 +301,8 @@ def empty_units(n_all_samples: int, fault: str) -> PairedUnits:
 
 def sample_means(units: PairedUnits) -> SampleMeans:
     """Average replicates and variants within each sample; samples in the order of their ids."""
+    if len(units.samples) > 1 and (units.samples[1:] > units.samples[:-1]).all():
+        return SampleMeans(groups=units.groups, a=units.a, b=units.b)  # one answer of each, in order already: nothing to average
     _, first, index, counts = np.unique(units.samples, return_index=True, return_inverse=True, return_counts=True)
     return SampleMeans(
         groups=units.groups[first],

@@ -13,7 +13,7 @@ from evalsuite.config import Study
 from evalsuite.metrics import METRICS
 from evalsuite.report import Findings
 from evalsuite.seeds import derive_seed
-from evalsuite.stats.analyses import Labels, analyse
+from evalsuite.stats.analyses import Labels, Spent, analyse
 from evalsuite.stats.compare import compare_frames
 from evalsuite.stats.design import AnalysisDesign
 from evalsuite.stats.tables import estimate_frame
@@ -161,5 +161,5 @@ def findings(
     return Findings(
         study=own, models={name: facts[(CLINICAL, GENERALIST)[at % 2]] for at, name in enumerate(names)}, scores=table, estimates=estimates,
         comparisons=comparisons, cards={name: replace(card(name), known_issues={}) for name in tasks}, metrics=METRICS, labels=labels,
-        analyses=analyse(table, comparisons, design, labels, preparations=made, timings=timed), preparations=made,
+        analyses=analyse(table, comparisons, design, labels, spent=Spent(preparations=made, timings=timed)), preparations=made,
     )  # fmt: skip
