@@ -11,7 +11,7 @@ help:
 	@echo "make demo    the demo study on this machine's CPU, a report under reports/demo"
 	@echo "make test    lint, types, layers, all tests"
 	@echo "make check   lint, types, layers"
-	@echo "make bench   benchmarks beside peers and simulated studies, a table and reports/bench.json (some twenty minutes)"
+	@echo "make bench   benchmarks beside peers and simulated studies, a table and reports/bench.json (about an hour on two quiet cores)"
 	@echo "make format  lay the code out and mend what lint can mend"
 	@echo "make clean   remove the environment, caches and build outputs; answers and reports stay"
 

@@ -16,8 +16,8 @@ from typing import Any
 
 SCRIPTS = Path(__file__).resolve().parents[1]
 
-Values = list[list[float]]
-"""Log-probability of each continuation of each question."""
+Values = Sequence[Sequence[float] | Sequence[str]]
+"""For each question the log-probability of each of its continuations, or the one text that was written."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,8 +26,8 @@ class Measurement:
 
     case: str
     """Name."""
-    target: float
-    """How many times the peer's seconds ours must be below."""
+    target: float | None
+    """How many times the peer's seconds ours must be below; None: nothing is promised, the row stands beside one that is."""
     ours_s: Sequence[float]
     """Seconds of each repeat, engine loaded."""
     peer_s: Sequence[float]
@@ -108,11 +108,11 @@ def _family(name: int) -> list[int]:
 
 
 @contextmanager
-def two_sides(ours: str, peer: str, *arguments: str) -> Iterator[tuple[Side, Side]]:
-    """Both sides, loaded one after the other."""
-    left = Side(ours, *arguments)
+def two_sides(ours: Sequence[str], peer: Sequence[str]) -> Iterator[tuple[Side, Side]]:
+    """Both sides, each a module and its arguments, loaded one after the other."""
+    left = Side(*ours)
     try:
-        right = Side(peer, *arguments)
+        right = Side(*peer)
         try:
             yield left, right
         finally:
@@ -135,7 +135,14 @@ def answer_lines(answer: Callable[[dict[str, Any]], Any]) -> None:
 
 
 def largest_difference(left: Values, right: Values) -> float:
-    """Of two tables of the same shape; infinite otherwise."""
+    """Of two tables of the same shape; infinite otherwise, and for texts that differ at all."""
     if [len(row) for row in left] != [len(row) for row in right]:
         return float("inf")
-    return max(abs(a - b) for row, other in zip(left, right, strict=True) for a, b in zip(row, other, strict=True))
+    pairs = ((a, b) for row, other in zip(left, right, strict=True) for a, b in zip(row, other, strict=True))
+    return max((_apart(a, b) for a, b in pairs), default=0.0)
+
+
+def _apart(left: object, right: object) -> float:
+    if isinstance(left, int | float) and isinstance(right, int | float):
+        return abs(left - right)
+    return 0.0 if left == right else float("inf")

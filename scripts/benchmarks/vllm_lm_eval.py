@@ -1,4 +1,7 @@
-"""The peer's side of `vllm_scoring`: lm-eval's own VLLM class, with its own defaults but for dtype and what a CPU needs."""
+"""The peer's side of `vllm_scoring`: lm-eval's own VLLM class, with its own defaults but for dtype and what a CPU needs.
+
+python -m benchmarks.vllm_lm_eval CHECKPOINT
+"""
 
 from __future__ import annotations
 
@@ -18,20 +21,14 @@ def main() -> None:
     checkpoint = sys.argv[1]
     os.environ.update(VLLM_NO_USAGE_STATS="1", HF_HUB_OFFLINE="1", VLLM_LOGGING_LEVEL="ERROR")
     on_cpu = _name_the_cpu_build()
-    from lm_eval.api.instance import Instance
     from lm_eval.models.vllm_causallms import VLLM
+
+    from benchmarks.lm_eval_answers import scored
 
     model = VLLM(pretrained=checkpoint, dtype="float32", **(CPU_ARGUMENTS if on_cpu else {}))
 
     def answer(question: dict[str, Any]) -> Values:
-        asked = questions(question["n"], question["seed"], form=question["form"])
-        instances = [
-            Instance(request_type="loglikelihood", doc={}, arguments=(item.context, more), idx=number)
-            for item in asked
-            for number, more in enumerate(item.continuations)
-        ]
-        flat = iter(value for value, _ in model.loglikelihood(instances, disable_tqdm=True))
-        return [[next(flat) for _ in item.continuations] for item in asked]
+        return scored(model, questions(question["n"], question["seed"], form=question["form"]))
 
     answer_lines(answer)
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
-from benchmarks.sides import Measurement, largest_difference, two_sides
+from benchmarks.sides import Measurement, two_sides
+from benchmarks.turns import Peer, in_turn
 from evalsuite import pocket
 
 CASES = {
@@ -24,30 +25,11 @@ needs = tuple(name for name in ("vllm", "lm_eval") if find_spec(name) is None)
 
 
 def measure(n_repeats: int) -> Iterator[Measurement]:
-    """All cases; each repeat has questions of its own, so that no cache of an earlier one helps."""
+    """All cases."""
     checkpoint = str(Path(pocket.__file__).parent / "checkpoints" / "pocket-generalist")
-    with two_sides("vllm_ours", "vllm_lm_eval", checkpoint) as (ours, peer):
+    with two_sides(("our_engine", checkpoint, "vllm"), ("vllm_lm_eval", checkpoint)) as (ours, peer):
         for case, (form, n_questions, target) in CASES.items():
-            for side in (ours, peer):
-                side.ask({"n": 32, "seed": 10**6, "form": form})
-            seconds: dict[str, list[float]] = {"ours": [], "peer": []}
-            worst = 0.0
-            for repeat in range(n_repeats):
-                question = {"n": n_questions, "seed": repeat, "form": form}
-                # Who is first changes, so that a machine that slows down favours neither.
-                sides = {"ours": ours, "peer": peer} if repeat % 2 == 0 else {"peer": peer, "ours": ours}
-                answers = {name: side.ask(question) for name, side in sides.items()}
-                for name, answer in answers.items():
-                    seconds[name].append(answer["seconds"])
-                worst = max(worst, largest_difference(answers["ours"]["values"], answers["peer"]["values"]))
-            yield Measurement(
-                case=case,
-                target=target,
-                ours_s=seconds["ours"],
-                peer_s=seconds["peer"],
-                ours_load_s=ours.load_s,
-                peer_load_s=peer.load_s,
-                difference=worst,
-                tolerance=TOLERANCE,
-                detail=f"{n_questions} questions, tokenizing included, float32; lm-eval's VLLM class on the same strings",
-            )
+            detail = f"{n_questions} questions, tokenizing included, float32; lm-eval's VLLM class on the same strings"
+            peers = [Peer(case=case, target=target, detail=detail)]
+            question = {"form": form, "n": n_questions}
+            yield from in_turn(ours, peer, peers, question, n_repeats=n_repeats, tolerance=TOLERANCE)

@@ -1,0 +1,100 @@
+"""The second run of a finished study: no model is loaded, and it takes a small part of the first run's time.
+
+The study is the demo: five pocket checkpoints through the transformers engine, 1,582 questions in four ways. Both runs are the command
+`evalsuite run` in a process of its own, from its start to its end, imports included. The second one answers from the store, scores,
+compares and reports everything again. Whether a model was loaded is read in the manifest. torch is imported all the same: prompts are
+tokenized again to find their answers, and transformers' tokenizers import it.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from benchmarks.claims import Claim
+from benchmarks.sides import SCRIPTS
+
+ROOT = SCRIPTS.parent
+STUDY = "studies/demo.yaml"
+MOST = 0.05
+"""Share of the first run's time that is promised."""
+
+needs: tuple[str, ...] = ()
+"""What is missing for it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ran:
+    """One run."""
+
+    wall_s: float
+    """Seconds from the start of the process to its end."""
+    seconds: dict[str, float]
+    """Of them those of its parts, and the whole without the interpreter's start."""
+    models: dict[str, dict[str, Any]]
+    """What the manifest says of each model that was run."""
+
+
+def measure(n_repeats: int, selection: Sequence[str] = ()) -> Iterator[Claim]:
+    """One first run, and as many second ones as there are repeats; the median of these counts.
+
+    Args:
+        n_repeats: second runs.
+        selection: arguments that narrow the study.
+
+    Raises:
+        RuntimeError: a run failed, or a second run loaded a model or asked for something.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        first = _run(Path(folder), selection)
+        n_asked = sum(model["n_asked"] for model in first.models.values())
+        if not n_asked:
+            raise RuntimeError("the first run asked nothing")
+        later = [_run(Path(folder), selection) for _ in range(n_repeats)]
+    for ran in later:
+        if any(model["n_asked"] or model["load_s"] for model in ran.models.values()):
+            raise RuntimeError("a second run loaded a model or asked for something")
+    parts = {name: median(ran.seconds[name] for ran in later) for name in later[0].seconds if name != "whole"}
+    parts["start of the interpreter"] = median(ran.wall_s - ran.seconds["whole"] for ran in later)
+    wall_s = median(ran.wall_s for ran in later)
+    parts["scoring, tables and the rest"] = wall_s - sum(parts.values())
+    yield Claim(
+        case="second run of a finished study, share",
+        ours=wall_s / first.wall_s,
+        target=MOST,
+        at_most=True,
+        unit="",
+        detail=(
+            f"{STUDY}: first run {first.wall_s:.1f} s for {n_asked:,} requests, second {wall_s:.2f} s "
+            f"({min(ran.wall_s for ran in later):.2f} to {max(ran.wall_s for ran in later):.2f}); no model loaded; "
+            f"whole processes, imports included; of the second: {', '.join(f'{name} {value:.2f}' for name, value in parts.items())} s"
+        ),
+    )
+    yield Claim(case="  second run", ours=wall_s, target=None, at_most=True, unit="s", detail=f"beside {first.wall_s:.1f} s of the first")
+
+
+def _run(folder: Path, selection: Sequence[str]) -> Ran:
+    out = folder / "out"
+    place = ["--store", str(folder / "store"), "--out", str(out)]
+    started = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, str(SCRIPTS / "benchmarks" / "timed_study.py"), "run", STUDY, *place, *selection],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    wall_s = time.perf_counter() - started
+    if done.returncode:
+        raise RuntimeError(f"the run failed: {done.stderr[-500:]}")
+    seconds = json.loads(done.stdout.splitlines()[-1])
+    models = json.loads((out / "manifest.json").read_text(encoding="utf-8"))["models"]
+    return Ran(wall_s=wall_s, seconds=seconds, models=models)
