@@ -8,6 +8,10 @@ written against the choices of HEAD-QA, CasiMedicos, MedQA, MedMCQA, MMLU and Fr
 from __future__ import annotations
 
 import re
+from functools import lru_cache
+
+N_KEPT = 1 << 16
+"""Most choices of which it is kept what they say: the perturbations of a task go through the same ones, one perturbation after another."""
 
 _NOUN = (
     r"(?:options?|choices?|answers?|statements?|alternatives?|opci[oó]n(?:es)?|respuestas?|alternativas?|afirmaci[oó]n(?:es)?|enunciados?"
@@ -68,6 +72,7 @@ _UNKNOWING = re.compile(
 )
 
 
+@lru_cache(maxsize=N_KEPT)
 def names_labels(choice: str, position: int, n_choices: int) -> bool:
     """Whether a choice names others by their labels.
 
@@ -86,11 +91,13 @@ def names_labels(choice: str, position: int, n_choices: int) -> bool:
     return position not in named and max(named) < n_choices
 
 
+@lru_cache(maxsize=N_KEPT)
 def names_places(choice: str) -> bool:
     """Whether a choice names others by where they stand: "all of the above", "las dos primeras", "both"."""
     return _BY_PLACE.search(choice) is not None
 
 
+@lru_cache(maxsize=N_KEPT)
 def speaks_of_all(choice: str) -> bool:
     """Whether a choice speaks of all others without naming any: "none of these", "todas son ciertas"."""
     return _OF_ALL.search(choice) is not None

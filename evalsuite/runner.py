@@ -12,12 +12,12 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from evalsuite.embedders.neighbours import Lookup, Nearest
-from evalsuite.engines import open_engine
+from evalsuite.engines import interpreted, open_engine
 from evalsuite.engines.base import CachesPrefixes, Engine, EngineInfo, Metered, PrefixCache, Spent
 from evalsuite.plan import Item, Plan, PlannedModel, context_tokens, tokens_needed
 from evalsuite.programs import Preparations, answers_of, n_programs, prepare_all
 from evalsuite.prompts import renderer_for
-from evalsuite.store import Store, note_engine, packed_ids, request_key
+from evalsuite.store import Identity, Store, note_engine, packed_ids, request_key
 from evalsuite.timings import Timing, Use, timed, uses_by_key
 from evalsuite.types import Answer, Failure, Outcome, Request, Tell, untold
 from evalsuite.waves import Answered, Asked, Finished
@@ -149,7 +149,16 @@ def _run_model(session: _Session, model: PlannedModel, run: ModelRun, lent: Prep
 
 
 def _asker(session: _Session, model: PlannedModel, run: ModelRun, stack: ExitStack) -> _Asker:
-    return _Asker(model=model, store=session.store, run=run, watch=session.watch, begin=session.begin, stack=stack)
+    return _Asker(
+        model=model,
+        identity=model.identity,
+        interpreted=interpreted(model.settings.name),
+        store=session.store,
+        run=run,
+        watch=session.watch,
+        begin=session.begin,
+        stack=stack,
+    )
 
 
 def _in_order(requests: Mapping[str, Request], packed: Mapping[str, bytes]) -> list[str]:
@@ -165,6 +174,8 @@ class _Asker:
     """Answers waves from the store, and from the engine what the store does not hold."""
 
     model: PlannedModel
+    identity: Identity
+    interpreted: bool
     store: Store
     run: ModelRun
     watch: Watch
@@ -178,7 +189,7 @@ class _Asker:
     def known_by(self, request: Request) -> tuple[str, bytes]:
         """Key of a request and the packed ids of its prompt; touches nothing that a wave changes."""
         packed = packed_ids(request.prompt.token_ids)
-        return request_key(self.model.identity, request, packed), packed
+        return request_key(self.identity, request, packed), packed
 
     def __call__(self, wave: Sequence[Asked[Any]]) -> list[Answered]:
         known_by = [asked.known_by or self.known_by(asked.request) for asked in wave]
@@ -245,7 +256,7 @@ class _Asker:
             self.run.loading = False
             self.spent_before, self.cached_before = self.run.spent, self.run.prefix_cache
             self.run.info = self.engine.info
-            note_engine(self.store.folder, self.model.identity, asdict(self.engine.info))
+            note_engine(self.store.folder, self.identity, asdict(self.engine.info))
         return self.engine
 
     def _count(self, outcome: Outcome) -> None:

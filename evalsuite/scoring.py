@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from evalsuite import metrics
@@ -178,12 +179,10 @@ def recall(
         facts: recorded facts of each preparation.
     """
 
-    def source(wave: Sequence[Asked[Any]]) -> list[Answered]:
-        return [_recalled(store, keys.get(recorded_name(asked.name), ()), asked.ordinal) for asked in wave]
-
     def known(name: Preparation) -> Mapping[str, Any]:
         return facts.get((name.model, name.task, name.strategy), {})
 
+    source = _Recorded(store=store, keys=keys)
     prepared = prepare_all(plan, model, Silent(), source, recall=known)
     for lender in plan.lenders.values():
         prepared |= prepare_all(plan, lender, Silent(), source, recall=known, lends=True)
@@ -194,6 +193,22 @@ def recorded_name(name: Item) -> Recorded:
     """Where an item's keys are recorded; equal for equal conditions and samples."""
     cell, sample = name.cell, name.sample
     return (cell.model, cell.task, cell.strategy, cell.perturbation, str(cell.replicate), sample.id, str(sample.variant))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Recorded:
+    """Answers waves from the store by the recorded keys."""
+
+    store: Store
+    keys: Mapping[Recorded, Sequence[str]]
+
+    @property
+    def interpreted(self) -> bool:
+        """Nothing is waited for."""
+        return True
+
+    def __call__(self, wave: Sequence[Asked[Any]]) -> list[Answered]:
+        return [_recalled(self.store, self.keys.get(recorded_name(asked.name), ()), asked.ordinal) for asked in wave]
 
 
 def _recalled(store: Store, keys: Sequence[str], ordinal: int) -> Answered:

@@ -10,9 +10,6 @@ def derive_seed(study_seed: int, *parts: str | int) -> int:
 
     sha256 over length-prefixed parts: stable across Python versions and processes, unlike `hash`.
     """
-    digest = hashlib.sha256()
-    for part in (study_seed, *parts):
-        data = str(part).encode()
-        digest.update(len(data).to_bytes(4, "big"))
-        digest.update(data)
-    return int.from_bytes(digest.digest()[:8], "big") >> 1
+    named = [str(part).encode() for part in (study_seed, *parts)]
+    content = b"".join([len(data).to_bytes(4, "big") + data for data in named])
+    return int.from_bytes(hashlib.sha256(content).digest()[:8], "big") >> 1

@@ -190,7 +190,8 @@ class Store:
 
     def last_failure(self, key: str) -> Failure | None:
         """The transient failure of a key that has no answer, for re-scoring without an engine."""
-        place = self._transient.get(_short(key))
+        # Nearly always there is none at all, and this is asked for every outcome.
+        place = self._transient.get(_short(key)) if self._transient else None
         outcome = None if place is None else self._read(place)
         return outcome if isinstance(outcome, Failure) else None
 

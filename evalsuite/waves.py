@@ -6,7 +6,8 @@ and the store answers what is known.
 
 Where there are more programs than one wave takes, they form two cohorts in turn: while a wave of one is answered, a second
 thread goes on with the programs of the other, so that no engine waits for prompts to be rendered. One thread at a time goes
-on with programs, and only the caller's thread answers waves and receives results.
+on with programs, and only the caller's thread answers waves and receives results. Where the source answers in the interpreter
+itself, two threads would only take it from each other: then programs go on when their wave is answered, in the same order.
 """
 
 from __future__ import annotations
@@ -31,9 +32,10 @@ T = TypeVar("T")
 Name = TypeVar("Name")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+# Not frozen, as `Answered` below: there is one per request, and to make a frozen one takes three times as long.
+@dataclass(kw_only=True, slots=True)
 class Asked(Generic[Name]):
-    """One request of a wave, and whose it is."""
+    """One request of a wave, and whose it is; never changed."""
 
     name: Name
     """The program's name."""
@@ -45,9 +47,9 @@ class Asked(Generic[Name]):
     """What a source that is `Keyed` made of the request beforehand; None for every other one."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True)
 class Answered:
-    """An outcome and the key under which the store holds it."""
+    """An outcome and the key under which the store holds it; never changed."""
 
     key: str
     """The request's key."""
@@ -87,6 +89,16 @@ class Keyed(Protocol):
 
     def known_by(self, request: Request) -> tuple[str, bytes]:
         """Key of the request, and the packed ids of its prompt."""
+        ...
+
+
+@runtime_checkable
+class Interpreted(Protocol):
+    """A source that can say whether it answers in the interpreter itself, without waiting for anything outside."""
+
+    @property
+    def interpreted(self) -> bool:
+        """True: while it answers, nothing else can be done."""
         ...
 
 
@@ -188,13 +200,14 @@ def drive(programs: Iterable[tuple[Name, Asking[T]]], source: Source, n_alive: i
     What a program raises is raised here once the wave that was being answered meanwhile has its answers.
 
     Args:
-        programs: (name, program), started lazily, and in another thread where they are many: none while those alive ask `n_alive`
-            requests or more.
+        programs: (name, program), started lazily, and in another thread where they are many and the source is not `Interpreted`: none
+            while those alive ask `n_alive` requests or more.
         source: answers each wave, in the caller's thread.
         n_alive: requests that are enough for two waves, at least 2; a program that asks many may exceed it.
     """
     answers: object = source
     keyed = answers if isinstance(answers, Keyed) else None
+    apart = not (isinstance(answers, Interpreted) and answers.interpreted)
     todo = _Programs(waiting=iter(programs), keyed=keyed, n_alive=max(1, n_alive // 2))
     asking: _Cohort[Name, T] = _Cohort()
     other: _Cohort[Name, T] = _Cohort()
@@ -203,12 +216,13 @@ def drive(programs: Iterable[tuple[Name, Asking[T]]], source: Source, n_alive: i
             yield from todo.go_on(asking)
             while asking.alive:
                 # Where there is one wave only, there is nothing to do meanwhile and no thread.
-                preparing = beside.submit(todo.go_on_beside, other) if other.alive or not todo.started_all else None
+                two = bool(other.alive) or not todo.started_all
+                preparing = beside.submit(todo.go_on_beside, other) if two and apart else None
                 asking.answered = source(asking.wave())
-                if preparing is None:
+                if not two:
                     yield from todo.go_on(asking)
                     continue
-                yield from preparing.result()
+                yield from todo.go_on(other) if preparing is None else preparing.result()
                 asking, other = other, asking
                 if not asking.alive:
                     # Every program of the one cohort has returned; the other one goes on alone.

@@ -3,7 +3,7 @@
 An engine module defines `load(path, settings) -> Engine` and is imported only when it is opened. What can be asked of it
 before that is defined by `_<engine>_light`, or by the engine module itself where there is no such module:
 `check(path, settings) -> tuple[Fault, ...]` and `kinds_of(path) -> frozenset[Kind]`, which import nothing heavy; where kinds
-depend on the settings too, also `kinds_with(path, settings)`.
+depend on the settings too, also `kinds_with(path, settings)`. An engine that answers in the interpreter itself says `INTERPRETED = True`.
 """
 
 from __future__ import annotations
@@ -78,6 +78,11 @@ def kinds_of(name: str, path: str, settings: EngineSettings | None = None) -> fr
     light = _light_module(name)
     kinds: frozenset[Kind] = light.kinds_with(path, settings) if settings and hasattr(light, "kinds_with") else light.kinds_of(path)
     return kinds
+
+
+def interpreted(name: str) -> bool:
+    """Whether an engine answers in the interpreter itself: then nothing else can be done while it does."""
+    return bool(getattr(_light_module(name), "INTERPRETED", False))
 
 
 def _check_name(name: str) -> None:

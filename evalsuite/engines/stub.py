@@ -41,6 +41,9 @@ BEHAVIOURS = ("first", "key", "uniform", "silent", "chatty", "fails", "text", "c
 NEED_SHEET = ("key", "chatty", "text", "copies")
 FORMS = ("line", "talk", "json")
 
+INTERPRETED = True
+"""It answers in the interpreter itself, and waits for nothing outside."""
+
 GAP = 12.0
 """Log-odds of what a behaviour prefers against each of the rest."""
 

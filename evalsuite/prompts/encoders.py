@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from evalsuite import bytetext
 from evalsuite.errors import Fault, UserError
 from evalsuite.prompts.pieces import Kept, Seams, parts_of, seams_of
+from evalsuite.prompts.tokenizer_classes import read_tokenizer
 
 OPEN, CLOSE = "\ufdd0", "\ufdd1"
 """Marks around text of a message that spells a control token. Unicode noncharacters: never part of a text."""
@@ -135,10 +136,8 @@ def open_tokenizer(model: str, path: str) -> CheckpointEncoder:
     Raises:
         UserError: it cannot be read.
     """
-    from transformers import AutoTokenizer
-
     try:
-        tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True, trust_remote_code=False)
+        tokenizer = read_tokenizer(path)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError) as error:
         reason = str(error).splitlines()[0][:160] if str(error) else type(error).__name__
         raise UserError(Fault(file=f"model {model}", key="tokenizer", value=path, allowed=f"cannot be read: {reason}")) from None

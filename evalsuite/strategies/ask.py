@@ -100,7 +100,7 @@ def ask_letters(prompt: Prompt, layout: Layout, context: Context) -> Asking[Answ
         reading=Reading(status="scored", index=first_maximum(outcome.logprobs)),
         p_choices=p_choices,
         # Rounding may carry a sum of probabilities a hair above 1.
-        label_mass=min(1.0, math.fsum(math.exp(logprob) for logprob in outcome.logprobs)),
+        label_mass=min(1.0, math.fsum(map(math.exp, outcome.logprobs))),
         n_calls=1,
         n_prompt_tokens=outcome.n_prompt_tokens,
         n_output_tokens=outcome.n_output_tokens,
@@ -254,13 +254,12 @@ def softmax(values: Sequence[float]) -> tuple[float, ...]:
 
 def first_maximum(values: Sequence[float]) -> int:
     """Position of the largest value; of equal ones the first shown."""
-    return max(range(len(values)), key=lambda index: (values[index], -index))
+    return values.index(max(values))
 
 
 def tie_details(values: Sequence[float]) -> dict[str, bool]:
     """Marks a maximum that stands more than once."""
-    top = max(values)
-    return {"tie": True} if sum(value == top for value in values) > 1 else {}
+    return {"tie": True} if values.count(max(values)) > 1 else {}
 
 
 def _continuation_request(prompt: Prompt, texts: Sequence[str], joint: str, context: Context) -> Request:

@@ -156,7 +156,7 @@ class Composed:
             return (yield from ask_foreign(sample, self.n_shots, context))
         # What stands first in the prompt has the exemplars.
         opening = sample if sample.dialogue is None else sample.dialogue.first
-        failure = state.failed.get(question_of(opening))
+        failure = state.failed.get(question_of(opening)) if state.failed else None
         if failure is not None:
             return failed_answer([failure], n_calls=0)
         shots = self._shots(opening, state, context)
@@ -167,7 +167,8 @@ class Composed:
             answer = yield from ask(sample, shots, form, context_under(sample, context), normalisation)
         else:
             answer = yield from ask_members(sample, shots, form, self.ensemble, context_under(sample, context))
-        return replace(answer, exemplars=tuple(shot.sample.id for shot in shots))
+        # An answer has many fields, and a copy takes as long as asking without exemplars does.
+        return replace(answer, exemplars=tuple(shot.sample.id for shot in shots)) if shots else answer
 
     def _shots(self, sample: Sample, state: Chosen, context: Context) -> tuple[Exemplar, ...]:
         if self.choosing is None:

@@ -147,6 +147,11 @@ class TimedSource:
         """Answer a wave."""
         return self.clocks.around("waves", self.source)(wave)
 
+    @property
+    def interpreted(self) -> bool:
+        """As the source says."""
+        return bool(self.source.interpreted)
+
     def known_by(self, request: Any) -> Any:
         """Key and packed ids of a request."""
         return self.clocks.around("keys", self.source.known_by)(request)

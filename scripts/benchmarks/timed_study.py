@@ -1,4 +1,6 @@
-"""`evalsuite run` in this process with clocks around its parts; the last line of the standard output tells them.
+"""`evalsuite run` in this process with clocks around its parts.
+
+The last line of the standard output tells them, and whether torch was imported.
 
 python -m benchmarks.timed_study ARGUMENTS OF evalsuite run
 """
@@ -48,7 +50,7 @@ def main() -> None:
             if end.code:
                 raise
     seconds["whole"] = time.perf_counter() - started
-    print(json.dumps(seconds))
+    print(json.dumps({"seconds": seconds, "torch": "torch" in sys.modules}))
 
 
 if __name__ == "__main__":

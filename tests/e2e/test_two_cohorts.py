@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from evalsuite import programs
+from evalsuite.engines import stub
 from evalsuite.runner import ModelRun
 from evalsuite.study import load_scores, run_study
 from evalsuite.waves import drive
@@ -47,7 +48,12 @@ def files_of(folder: Path) -> dict[str, bytes]:
     }
 
 
-def test_many_waves_of_two_cohorts_give_the_bytes_of_one_wave(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("interpreted", [True, False])
+def test_many_waves_of_two_cohorts_give_the_bytes_of_one_wave(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, interpreted: bool
+) -> None:
+    # The stub answers in the interpreter; as other engines it is asked while another thread goes on with programs.
+    monkeypatch.setattr(stub, "INTERPRETED", interpreted)
     logs = models(project, tmp_path)
     file = project.study("planted", **CHANGES)
     whole = run_study(file, store=tmp_path / "calm-store", out=tmp_path / "calm")
@@ -67,7 +73,11 @@ def test_many_waves_of_two_cohorts_give_the_bytes_of_one_wave(project: Project, 
     assert frames[0].astype(str).equals(frames[1].astype(str))
 
 
-def test_an_interrupt_between_two_answers_loses_neither(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("interpreted", [True, False])
+def test_an_interrupt_between_two_answers_loses_neither(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, interpreted: bool
+) -> None:
+    monkeypatch.setattr(stub, "INTERPRETED", interpreted)
     logs = models(project, tmp_path)
     file = project.study("planted", **CHANGES)
     monkeypatch.setattr(programs, "drive", partial(drive, n_alive=8))

@@ -184,6 +184,31 @@ def test_where_the_wave_ends_in_an_error_no_further_program_is_started(error: ty
     assert len(started) == n_started
 
 
+class InterpretedEcho:
+    """A source that answers in the interpreter itself."""
+
+    interpreted = True
+
+    def __call__(self, wave: Sequence[Asked[Any]]) -> list[Answered]:
+        return echo(wave)
+
+
+@settings(deadline=None, max_examples=60)
+@given(programs=steps_of_programs, n_alive=st.integers(2, 12))
+def test_a_source_in_the_interpreter_gets_the_same_waves_without_a_thread(programs: list[list[list[int]]], n_alive: int) -> None:
+    threads = set()
+
+    def watched(steps: list[list[int]]) -> Asking[tuple[Outcome, ...]]:
+        threads.add(threading.current_thread())
+        found = yield from program(steps)
+        threads.add(threading.current_thread())
+        return found
+
+    own = list(drive(((name, watched(steps)) for name, steps in enumerate(programs)), InterpretedEcho(), n_alive))
+    assert own == list(drive(((name, program(steps)) for name, steps in enumerate(programs)), echo, n_alive))
+    assert threads <= {threading.current_thread()}
+
+
 class KeyedEcho:
     """A source that makes something of requests beforehand."""
 
