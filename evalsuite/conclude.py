@@ -27,7 +27,7 @@ from evalsuite.plugins import load_specs
 from evalsuite.prompts import pair_difference
 from evalsuite.published.reproduce import measured_of, papers_of
 from evalsuite.report import Findings, Table, build, model_card, verdict_table, write_report
-from evalsuite.report.explorer_packing import N_ROWS, first_rows
+from evalsuite.report.explorer_packing import N_ROWS
 from evalsuite.report.explorer_tables import ANSWER_KEY, ExplorerData, explorer_data, with_prompts
 from evalsuite.report.flip_examples import flip_examples
 from evalsuite.seals import Holdout
@@ -131,6 +131,7 @@ def conclude(
         holdout=holdout,
         eyes_off=beside_eyes_on(holdout, scores, design, tuple(plan.strategies)),
     )
+    del cells  # as large as the scores, and not read any more
     conclusion.analyses.pooled.to_csv(out.pooled, index=False, lineterminator="\n")
     explorer = explorer_of(plan, out, scores, design)
     flips = flip_examples(scores, plan.variants, design, labels_of(plan), restricted_in(plan), tuple(plan.models))
@@ -166,8 +167,8 @@ def explorer_of(plan: Plan, out: OutDir, scores: pd.DataFrame, design: AnalysisD
     shown = {cell: [each.sample if isinstance(each, Refused) else each for each in variants] for cell, variants in plan.variants.items()}
     # A number stands for each prompt until it is known which ones are shown: all of them may be more than memory holds.
     numbered = sent.assign(prompt=np.arange(len(sent)))
-    data = explorer_data(scores, numbered, shown, design, restricted_in(plan), plan.study.models)
-    return None if data is None else with_prompts(first_rows(data, N_ROWS), lambda rows: prompts_at(out.plan, rows))
+    data = explorer_data(scores, numbered, shown, design, restricted_in(plan), plan.study.models, N_ROWS)
+    return None if data is None else with_prompts(data, lambda rows: prompts_at(out.plan, rows))
 
 
 def restricted_in(plan: Plan) -> list[str]:

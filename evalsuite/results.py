@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,8 +34,6 @@ class Result:
     """The out directory."""
     report: Path | None = None
     """report.html; None for a shard, which fills the store only."""
-    scores: pd.DataFrame | None = None
-    """scores.parquet; None likewise."""
     comparisons: pd.DataFrame | None = None
     """comparisons.csv; None likewise."""
     pooled: pd.DataFrame | None = None
@@ -53,6 +52,15 @@ class Result:
     """Lines for a terminal, to be read before the verdicts."""
     runs: tuple[ModelRun, ...] = ()
     """What was asked, per model; empty for a re-scoring."""
+
+    @cached_property
+    def scores(self) -> pd.DataFrame | None:
+        """scores.parquet, read when it is first asked for: it may be large; None for a shard."""
+        if self.report is None:
+            return None
+        import pandas as pd
+
+        return pd.read_parquet(OutDir(self.out).scores)
 
 
 def result_of(plan: Plan, out: OutDir, concluded: Concluded, runs: list[ModelRun], damage: list[str]) -> Result:
@@ -78,7 +86,6 @@ def result_of(plan: Plan, out: OutDir, concluded: Concluded, runs: list[ModelRun
         study=plan.study.study,
         out=out.folder,
         report=out.report,
-        scores=found.scores,
         comparisons=found.comparisons,
         pooled=found.analyses.pooled,
         counts=found.counts,

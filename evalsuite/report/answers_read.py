@@ -66,7 +66,7 @@ def status_frame(findings: Findings) -> pd.DataFrame:
     rows = rows.assign(n_answers=rows[counts].fillna(0).sum(axis=1).astype(int))
     scores, keys = findings.scores, ["model", *CELL]
     told = {*keys, "finish_reason"} <= set(scores.columns)
-    written = scores[scores["finish_reason"] != "none"] if told else scores.iloc[:0].reindex(columns=keys)
+    written = scores.loc[scores["finish_reason"] != "none", keys] if told else scores.iloc[:0].reindex(columns=keys)
     generated = set(written[keys].drop_duplicates().itertuples(index=False, name=None))
     rows = rows.assign(generated=[key in generated for key in rows[keys].itertuples(index=False, name=None)])
     rows = rows[rows["n_answers"] > 0]

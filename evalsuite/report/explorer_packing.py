@@ -20,15 +20,16 @@ import numpy.typing as npt
 import orjson
 
 from evalsuite.formats import labels_of
-from evalsuite.report.explorer_tables import ALL_STATUSES, NO_NUMBER, OUTCOMES, ExplorerData, Question
+from evalsuite.report.explorer_tables import ALL_STATUSES, NO_NUMBER, OUTCOMES, ExplorerData, Ints, Question, first_of
 from evalsuite.stats.votes_cast import MISSING, SAME
 from evalsuite.types import Sample
 
 N_PAGE = 256_000
 """Characters of a page before compression; a page may be longer by one question."""
 
-N_ROWS = 200_000
-"""Most rows; what is beyond is left out from the end of the reading order, and counted."""
+N_ROWS = 50_000
+"""Most rows; what is beyond is left out from the end of the reading order, and counted. Numbers alone take about 75 characters a row: of
+200,000 rows they fill two thirds of the file, and not one prompt has room beside them; of 50,000 a quarter."""
 
 N_SNIPPET = 120
 """Characters of a question that its line in the list shows."""
@@ -46,7 +47,8 @@ N_ENTRY = 30
 """Characters of an answer or a question beside its texts, roughly."""
 
 Bools = npt.NDArray[np.bool_]
-Ints = npt.NDArray[np.int64]
+Entry = tuple[Any, ...]
+"""Prompt, output, text read, probabilities in 1/10,000, finish reason, calls, share on the labels in 1/10,000, counted votes."""
 
 
 def pack(data: ExplorerData, budget: int) -> Packed:
@@ -68,27 +70,28 @@ def pack(data: ExplorerData, budget: int) -> Packed:
         capped = first_rows(capped, len(capped.rows) // 2)
     if spare <= 0:
         raise ValueError(f"the explorer does not fit into {budget} characters")
-    kept = _everything(capped)
-    pages = make_pages(capped, kept, spare) if expected_size(capped, kept) < 1.1 * spare else None
+    kept, entries = _everything(capped), entries_of(capped)
+    size = expected_size(capped, entries, kept)
+    pages = make_pages(capped, entries, kept, spare) if size < 1.1 * spare else None
     if pages is None:
-        kept, pages = _shortened(capped, spare)
+        kept, pages = _shortened(capped, entries, spare, size)
     index = _index(capped, tuple(page.first for page in pages), kept, n_all)
     return Packed(
         index=index, pages=tuple(page.content for page in pages), n_rows=len(capped.rows), n_rows_left_out=n_all - len(capped.rows)
     )
 
 
-def _shortened(data: ExplorerData, budget: int) -> tuple[Kept, list[Page]]:
-    """What is kept where not everything fits: as much as the size of some pages lets hope for, then less until it fits."""
+def _shortened(data: ExplorerData, entries: Sequence[Entry], budget: int, size: float) -> tuple[Kept, list[Page]]:
+    """What is kept where not everything fits: as much as the size of some pages lets hope for (`size`: of all), then less until it fits."""
     order = by_importance(data)
     costs = np.cumsum(_costs(data, order))
-    n_allowed = costs[-1]
-    for _ in range(4):
-        size = expected_size(data, _within(data, order, costs, n_allowed))
+    n_allowed = min(costs[-1] * 0.98 * budget / size, costs[-1])
+    for _ in range(3):
+        size = expected_size(data, entries, _within(data, order, costs, n_allowed))
         n_allowed = min(n_allowed * 0.98 * budget / size, costs[-1])
     while True:
         kept = _within(data, order, costs, n_allowed)
-        pages = make_pages(data, kept, budget)
+        pages = make_pages(data, entries, kept, budget)
         if pages is not None:
             return kept, pages
         n_allowed = n_allowed * 0.97 if n_allowed > N_PAGE else 0.0
@@ -124,11 +127,11 @@ def by_importance(data: ExplorerData) -> Ints:
     return ordered
 
 
-def make_pages(data: ExplorerData, kept: Kept, limit: float) -> list[Page] | None:
+def make_pages(data: ExplorerData, entries: Sequence[Entry], kept: Kept, limit: float) -> list[Page] | None:
     """Compress the texts that are kept; None as soon as the pages are longer than `limit` characters."""
     pages: list[Page] = []
     n_made = 0
-    for first, content in _cut(data, kept):
+    for first, content in _cut(data, entries, kept):
         pages.append(Page(first=first, content=_packed(_json(content))))
         n_made += len(pages[-1].content) + N_TAG
         if n_made > limit:
@@ -136,10 +139,10 @@ def make_pages(data: ExplorerData, kept: Kept, limit: float) -> list[Page] | Non
     return pages
 
 
-def expected_size(data: ExplorerData, kept: Kept) -> float:
+def expected_size(data: ExplorerData, entries: Sequence[Entry], kept: Kept) -> float:
     """Characters that `make_pages` would make, from every eighth page."""
     n_pages = n_seen = n_made = 0
-    for _, content in _cut(data, kept):
+    for _, content in _cut(data, entries, kept):
         if n_pages % 8 == 0:
             n_seen += 1
             n_made += len(_packed(_json(content))) + N_TAG
@@ -151,44 +154,48 @@ def first_rows(data: ExplorerData, n_rows: int) -> ExplorerData:
     """The first rows in reading order, with the answers and questions that they need."""
     if len(data.rows) <= n_rows:
         return data
-    rows = data.rows.iloc[:n_rows]
-    sides = rows[["a", "b"]].to_numpy()
-    used = np.unique(sides[sides != NO_NUMBER])
-    asked = np.unique(rows["question"].to_numpy())
+    rows, used, asked = first_of(data.rows, n_rows)
     answers = data.answers.iloc[used].reset_index(drop=True)
-    answers = answers.assign(question=np.searchsorted(asked, answers["question"].to_numpy()))
-    numbers = {side: np.where(rows[side] == NO_NUMBER, NO_NUMBER, np.searchsorted(used, rows[side])) for side in "ab"}
     return replace(
         data,
-        rows=rows.assign(**numbers, question=np.searchsorted(asked, rows["question"].to_numpy())),
-        answers=answers,
+        rows=rows,
+        answers=answers.assign(question=np.searchsorted(asked, answers["question"].to_numpy())),
         questions=tuple(data.questions[number] for number in asked.tolist()),
         n_beyond=data.n_beyond + len(data.rows) - n_rows,
         n_apart_beyond=data.n_apart_beyond + int((data.rows["outcome"].iloc[n_rows:] < 2).sum()),
     )
 
 
-def _cut(data: ExplorerData, kept: Kept) -> Iterator[tuple[int, dict[str, Any]]]:
-    """(number of the first question, content) of every page."""
+def entries_of(data: ExplorerData) -> list[Entry]:
+    """What each answer tells if all of it is kept, its votes counted: made once, since pages are cut several times until they fit."""
     told = data.answers
+    samples = [question.sample for question in data.questions]
+    shown = [samples[number] for number in told["question"].tolist()]
+    votes = [None if cast is None else counted_votes(cast, sample) for cast, sample in zip(told["votes"].tolist(), shown, strict=True)]
     columns = (
         *(told[name].tolist() for name in ("prompt", "output", "answer")),
         _shares(told["p_choices"].tolist()),
-        *(told[name].tolist() for name in ("finish_reason", "n_calls")),
+        (reason if reason == "length" else 0 for reason in told["finish_reason"].tolist()),
+        told["n_calls"].to_numpy().astype(np.int64).tolist(),
         (share for shares in _shares([told["label_mass"].to_numpy(dtype=float)]) for share in shares or ()),
-        told["votes"].tolist(),
+        votes,
     )
-    answers = zip(*columns, kept.outputs.tolist(), kept.prompts.tolist(), strict=True)
+    return list(zip(*columns, strict=True))
+
+
+def _cut(data: ExplorerData, entries: Sequence[Entry], kept: Kept) -> Iterator[tuple[int, dict[str, Any]]]:
+    """(number of the first question, content) of every page."""
+    outputs, prompts = kept.outputs.tolist(), kept.prompts.tolist()
     ends = np.searchsorted(data.answers["question"].to_numpy(), np.arange(len(data.questions)), side="right").tolist()
     texts = Texts()
     asked: list[Any] = []
     said: list[Any] = []
     begun, at = 0, 0
     for number, question in enumerate(data.questions):
-        own = [next(answers) for _ in range(ends[number] - at)]
+        own = range(at, ends[number])
         at = ends[number]
-        asked.append(_question(question, texts, any(entry[-2] for entry in own), any(entry[-1] for entry in own)))
-        said.extend(_answer(entry, texts, question) for entry in own)
+        asked.append(_question(question, texts, any(outputs[own.start : own.stop]), any(prompts[own.start : own.stop])))
+        said.extend(_answer(entries[answer], texts, outputs[answer], prompts[answer]) for answer in own)
         n_characters = texts.n_characters + N_ENTRY * (len(asked) + len(said))
         if n_characters >= N_PAGE or number == len(data.questions) - 1:
             yield begun, {"texts": list(texts.numbers), "questions": asked, "answers": said}
@@ -207,15 +214,15 @@ def _question(question: Question, texts: Texts, with_choices: bool, with_stem: b
     return [labels, choices, list(sample.targets), reference, texts.number(sample.question) if with_stem else LEFT_OUT]
 
 
-def _answer(entry: Sequence[Any], texts: Texts, question: Question) -> list[Any]:
+def _answer(entry: Entry, texts: Texts, with_output: bool, with_prompt: bool) -> list[Any]:
     """prompt, output, text read, probabilities in 1/10,000, finish reason, calls, share on the labels in 1/10,000; votes of an ensemble."""
-    prompt, output, answer, shares, finish_reason, n_calls, mass, votes, with_output, with_prompt = entry
+    prompt, output, answer, *told, votes = entry
     sent = NOTHING if prompt is None else texts.number(prompt) if with_prompt else LEFT_OUT
     if not with_output:
         return [sent, NOTHING if output is None else LEFT_OUT]
-    written, read = (NOTHING if text is None else texts.number(text) for text in (output, answer))
-    told = [sent, written, read, shares, finish_reason if finish_reason == "length" else 0, int(n_calls), mass]
-    return told if votes is None else [*told, counted_votes(votes, question.sample)]
+    written = NOTHING if output is None else texts.number(output)
+    read = NOTHING if answer is None else texts.number(answer)
+    return [sent, written, read, *told] if votes is None else [sent, written, read, *told, votes]
 
 
 def counted_votes(votes: str, sample: Sample | None) -> list[int]:

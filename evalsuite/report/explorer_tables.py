@@ -36,9 +36,11 @@ ANSWER_KEY = [*SAMPLE_KEY, "strategy", "replicate", "model"]
 TEXTS = ("prompt", "output", "answer")
 READ = frozenset(
     (*ANSWER_KEY, *TEXTS, "group", "language", "status", "value", "p_choices", "finish_reason", "votes", "shown_position", "n_calls",
-     "label_mass")
+     "label_mass", "metric")
 )  # fmt: skip
 """Columns of scores that are looked at."""
+
+Ints = npt.NDArray[np.int64]
 
 
 def explorer_data(
@@ -48,6 +50,7 @@ def explorer_data(
     design: AnalysisDesign,
     restricted: Collection[str],
     models: Sequence[str],
+    n_rows: int | None = None,
 ) -> ExplorerData | None:
     """Pair the answers of a study for reading.
 
@@ -59,40 +62,36 @@ def explorer_data(
         design: the analysis: pairs, metrics, the rule for missing answers, samples left out.
         restricted: tasks whose texts never leave their files.
         models: all models of the study in its order, which decides their colours.
+        n_rows: most rows; those beyond are counted, and nothing is made of what only they need. None: all.
 
     Returns:
         The tables, rows with disagreements first; None where no answer of a pair exists. Does not depend on the order of the
         rows of `scores` and `prompts`.
     """
-    answers = kept_answers(scores, design)
+    answers = kept_answers(scores[[name for name in scores.columns if name in READ]], design)
     if not len(answers):
         return None
-    answers = answers[[name for name in answers.columns if name in READ]]
-    order = [*SAMPLE_KEY[:2], "sample_id", "variant", "strategy", "replicate", "model"]
-    merged = answers.merge(prompts[[*ANSWER_KEY, "prompt"]], on=ANSWER_KEY, how="left")
-    tasks = tuple(task for task in design.primary_metric if (merged["task"] == task).any())
-    strategies = _first(design.primary_strategy, merged["strategy"])
-    perturbations = _first(design.primary_perturbation, merged["perturbation"])
-    paired = tuple(dict.fromkeys(model for pair in design.pairs for model in pair))
-    ranked = {"task": tasks, "strategy": strategies, "perturbation": perturbations, "model": paired}
-    codes = pd.DataFrame({name: _codes(merged[name], names) for name, names in ranked.items()}, index=merged.index)
-    codes = codes.assign(**{name: merged[name] for name in ("sample_id", "variant", "replicate")})
-    # Renditions of one sample stand together, so that what they have in common is compressed.
-    at = codes.sort_values(["task", "sample_id", *(name for name in order if name not in ("task", "sample_id"))]).index
-    merged, codes = merged.loc[at].reset_index(drop=True), codes.loc[at].reset_index(drop=True)
-    hidden = merged["task"].isin(list(restricted)).to_numpy()
-    questions, question = _questions(merged, hidden, shown)
-    kept = _answers(merged, codes, hidden).assign(question=question)
-    rows = pd.concat([_pair_rows(kept, paired, number, pair) for number, pair in enumerate(design.pairs)], ignore_index=True)
+    ordered = _ordered(answers, design)
+    kept = ordered.codes
+    rows = pd.concat([_pair_rows(kept, ordered.models, number, pair) for number, pair in enumerate(design.pairs)], ignore_index=True)
     if not len(rows):
         return None
-    metrics = tuple(design.metrics[design.primary_metric[task]] for task in tasks)
+    metrics = tuple(design.metrics[design.primary_metric[task]] for task in ordered.tasks)
     rows["outcome"] = outcomes(rows, kept, metrics, design.missing)
     rows["primary"] = (rows["strategy"] == 0) & (rows["perturbation"] == 0)
+    rows = in_reading_order(rows)
+    n_kept = len(rows) if n_rows is None else min(n_rows, len(rows))
+    beyond = rows["outcome"].to_numpy()[n_kept:]
+    # Texts last, and of the rows that are kept alone: those of all may be more than memory holds.
+    rows, used, asked = first_of(rows, n_kept)
+    kept = kept.take(used).reset_index(drop=True)
+    own = answers.take(ordered.at[used]).reset_index(drop=True)
+    own = own.assign(prompt=own[ANSWER_KEY].merge(prompts[[*ANSWER_KEY, "prompt"]], on=ANSWER_KEY, how="left")["prompt"])
+    hidden = own["task"].isin(list(restricted)).to_numpy()
     return ExplorerData(
         pairs=design.pairs,
-        models=paired,
-        places=tuple(models.index(model) for model in paired),
+        models=ordered.models,
+        places=tuple(models.index(model) for model in ordered.models),
         tasks=tuple(
             ExplorerTask(
                 name=task,
@@ -100,15 +99,31 @@ def explorer_data(
                 right=metric.best if metric.binary or metric.of_set is not None else None,
                 restricted=task in restricted,
             )
-            for task, metric in zip(tasks, metrics, strict=True)
+            for task, metric in zip(ordered.tasks, metrics, strict=True)
         ),
-        strategies=strategies,
-        perturbations=perturbations,
+        strategies=ordered.strategies,
+        perturbations=ordered.perturbations,
         missing=design.missing,
-        rows=in_reading_order(rows),
-        answers=kept,
-        questions=questions,
+        rows=rows,
+        answers=_answers(own, kept, hidden).assign(question=np.searchsorted(asked, kept["question"].to_numpy())),
+        questions=_questions(own, np.searchsorted(kept["question"].to_numpy(), asked), kept["ordinal"].to_numpy(), hidden, shown),
+        n_beyond=len(beyond),
+        n_apart_beyond=int((beyond < 2).sum()),
     )
+
+
+def first_of(rows: pd.DataFrame, n_rows: int) -> tuple[pd.DataFrame, Ints, Ints]:
+    """The first rows, with answers and questions numbered among those that they need; and the old numbers of these, ascending.
+
+    Args:
+        rows: as `ExplorerData.rows`, in reading order.
+        n_rows: how many are kept.
+    """
+    rows = rows.iloc[:n_rows]
+    sides = rows[["a", "b"]].to_numpy()
+    used, asked = np.unique(sides[sides != NO_NUMBER]), np.unique(rows["question"].to_numpy())
+    numbers = {side: np.where(rows[side] == NO_NUMBER, NO_NUMBER, np.searchsorted(used, rows[side])) for side in "ab"}
+    return rows.assign(**numbers, question=np.searchsorted(asked, rows["question"].to_numpy())), used, asked
 
 
 def kept_answers(scores: pd.DataFrame, design: AnalysisDesign) -> pd.DataFrame:
@@ -180,40 +195,65 @@ def _first(name: str, column: pd.Series[str]) -> tuple[str, ...]:
 
 
 def _codes(column: pd.Series[str], names: Sequence[str]) -> npt.NDArray[np.int64]:
-    return np.asarray(column.map({name: number for number, name in enumerate(names)}), dtype=np.int64)
+    """The number of each entry in `names`, in which all of them are; looked up once for each that there is."""
+    codes, known = pd.factorize(column)
+    return np.array([names.index(name) for name in known], dtype=np.int64)[codes]
+
+
+def _ordered(answers: pd.DataFrame, design: AnalysisDesign) -> Ordered:
+    """Names as numbers, and the order of the answers; of `answers`, see `kept_answers`."""
+    tasks = tuple(task for task in design.primary_metric if (answers["task"] == task).any())
+    strategies = _first(design.primary_strategy, answers["strategy"])
+    perturbations = _first(design.primary_perturbation, answers["perturbation"])
+    paired = tuple(dict.fromkeys(model for pair in design.pairs for model in pair))
+    ranked = {"task": tasks, "strategy": strategies, "perturbation": perturbations, "model": paired}
+    codes = {name: _codes(answers[name], names) for name, names in ranked.items()}
+    codes |= {name: answers[name].to_numpy() for name in ("variant", "replicate")} | {"status": _codes(answers["status"], ALL_STATUSES)}
+    codes["sample_id"] = pd.factorize(answers["sample_id"], sort=True)[0]
+    # Renditions of one sample stand together, so that what they have in common is compressed.
+    order = ["task", "sample_id", "perturbation", "variant", "strategy", "replicate", "model"]
+    at = np.lexsort([codes[name] for name in reversed(order)])
+    table = pd.DataFrame({name: column[at] for name, column in codes.items()})
+    table["value"] = pd.to_numeric(answers["value"]).to_numpy(dtype=float, na_value=math.nan)[at]
+    new = {name: np.diff(table[name].to_numpy(), prepend=-1) != 0 for name in order}
+    new_sample = new["task"] | new["sample_id"]
+    n_samples = np.cumsum(new_sample)
+    # Numbered from 1 within the task.
+    begins = np.flatnonzero(new["task"])
+    table["ordinal"] = n_samples - np.repeat(n_samples[begins] - 1, np.diff(np.append(begins, len(table))))
+    table["question"] = np.cumsum(new_sample | new["perturbation"] | new["variant"]) - 1
+    return Ordered(codes=table, at=at, tasks=tasks, strategies=strategies, perturbations=perturbations, models=paired)
 
 
 def _questions(
-    merged: pd.DataFrame, hidden: npt.NDArray[np.bool_], shown: Mapping[tuple[str, str], Sequence[Sample]]
-) -> tuple[tuple[Question, ...], npt.NDArray[np.int64]]:
-    """The questions in the order of the answers, and the number of each answer's."""
+    answers: pd.DataFrame, first: Ints, ordinals: Ints, hidden: npt.NDArray[np.bool_], shown: Mapping[tuple[str, str], Sequence[Sample]]
+) -> tuple[Question, ...]:
+    """The questions of answers in order; `first` is the place of each one's first answer, `ordinals` the number of each answer's sample."""
+    own = answers.take(first)
+    keys = list(zip(*(own[name].tolist() for name in SAMPLE_KEY), strict=True))
+    wanted = set(keys)
     known = {
-        (task, perturbation, sample.id, sample.variant): sample for (task, perturbation), samples in shown.items() for sample in samples
+        key: sample
+        for (task, perturbation), samples in shown.items()
+        for sample in samples
+        if (key := (task, perturbation, sample.id, sample.variant)) in wanted
     }
-    numbers: dict[tuple[str, str, str, int], int] = {}
-    ordinals: dict[str, dict[str, int]] = {}
-    questions: list[Question] = []
-    index = np.empty(len(merged), dtype=np.int64)
-    columns = [merged[name].tolist() for name in (*SAMPLE_KEY, "group", "language")]
-    for at, (task, perturbation, sample_id, variant, group, language) in enumerate(zip(*columns, strict=True)):
-        key = (task, perturbation, sample_id, int(variant))
-        if key not in numbers:
-            numbers[key] = len(questions)
-            if hidden[at]:
-                seen = ordinals.setdefault(task, {})
-                name, known_group, sample = str(seen.setdefault(sample_id, len(seen) + 1)), "", None
-            else:
-                name, known_group, sample = str(sample_id), str(group), known.get(key)
-            questions.append(Question(name=name, group=known_group, language=str(language), variant=int(variant), sample=sample))
-        index[at] = numbers[key]
-    return tuple(questions), index
+    columns = zip(keys, own["group"].tolist(), own["language"].tolist(), ordinals[first].tolist(), hidden[first].tolist(), strict=True)
+    return tuple(
+        Question(
+            name=str(ordinal) if secret else str(key[2]),
+            group="" if secret else str(group),
+            language=str(language),
+            variant=int(key[3]),
+            sample=None if secret else known.get(key),
+        )
+        for key, group, language, ordinal, secret in columns
+    )
 
 
 def _answers(merged: pd.DataFrame, codes: pd.DataFrame, hidden: npt.NDArray[np.bool_]) -> pd.DataFrame:
     """The answers of all models, restricted texts and what was chosen removed whatever the tables hold."""
-    kept = codes[["task", "strategy", "perturbation", "model", "replicate"]].copy()
-    kept["status"] = _codes(merged["status"], ALL_STATUSES)
-    kept["value"] = pd.to_numeric(merged["value"]).astype(float)
+    kept = codes[["task", "strategy", "perturbation", "model", "replicate", "status", "value"]].copy()
     for name in (*TEXTS, "p_choices", "finish_reason", "votes"):
         column = pd.Series(rows_of(merged[name]) if name in merged else None, index=merged.index, dtype=object)
         kept[name] = column.where(column.notna() & ~hidden, None)
@@ -232,6 +272,25 @@ def _pair_rows(answers: pd.DataFrame, models: Sequence[str], number: int, pair: 
         sides.append(own[on].assign(**{side: own.index.to_numpy()}))
     joined = sides[0].merge(sides[1], on=on, how="outer")
     return joined.assign(**{side: joined[side].fillna(NO_NUMBER).astype(np.int64) for side in "ab"}, pair=number)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ordered:
+    """The answers of a study, by question, names as numbers."""
+
+    codes: pd.DataFrame
+    """task, sample_id, perturbation, variant, strategy, replicate, model, status, value, ordinal (of the sample in its task, from 1) and
+    question (from 0), in order."""
+    at: Ints
+    """Row of each in the table that they were taken from."""
+    tasks: tuple[str, ...]
+    """What `task` counts in."""
+    strategies: tuple[str, ...]
+    """What `strategy` counts in."""
+    perturbations: tuple[str, ...]
+    """What `perturbation` counts in."""
+    models: tuple[str, ...]
+    """What `model` counts in."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -122,7 +122,8 @@ def turned(scores: pd.DataFrame, design: AnalysisDesign, judged: Mapping[Cell, t
     before = before[columns].drop(columns=["perturbation", "variant"])
     both = after.merge(before, on=[*ANSWER, "metric"], suffixes=("", "_before"))
     left_out = {(entry.task, entry.sample_id) for entry in design.exclude}
-    both = both[[name not in left_out for name in zip(both["task"], both["sample_id"], strict=True)]]
+    if left_out:
+        both = both[[name not in left_out for name in zip(both["task"], both["sample_id"], strict=True)]]
     verdicts = {}
     for side in ("", "_before"):
         best, worst = (
@@ -138,7 +139,8 @@ def turned(scores: pd.DataFrame, design: AnalysisDesign, judged: Mapping[Cell, t
 def drawn_places(turns: pd.DataFrame, seed: int) -> pd.DataFrame:
     """The answers in drawn order within their perturbation; the same order for every model, so that models show the same questions."""
     names = turns[SAMPLE].drop_duplicates()
-    drawn = [derive_seed(seed, "flip examples", *map(str, key)) for key in names.itertuples(index=False, name=None)]
+    keys = zip(*(names[name].astype(object).tolist() for name in SAMPLE), strict=True)
+    drawn = [derive_seed(seed, "flip examples", *map(str, key)) for key in keys]
     # Beyond the rare equal seeds, names decide.
     ordered = turns.merge(names.assign(drawn=drawn), on=SAMPLE).sort_values(["drawn", *SAMPLE], ignore_index=True)
     return ordered.assign(place=ordered.groupby(["model", "turn", "perturbation"], observed=True).cumcount())

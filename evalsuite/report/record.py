@@ -140,7 +140,7 @@ def cost_rows(findings: Findings) -> list[tuple[Raw, ...]]:
     ]
     if not len(findings.scores) or not set(needed) <= set(findings.scores.columns):
         return []
-    once = findings.scores.drop_duplicates(needed[:7])
+    once = findings.scores[needed].drop_duplicates(needed[:7])
     rows: list[tuple[Raw, ...]] = []
     for name in models_run(findings):
         own = once[once["model"] == name]

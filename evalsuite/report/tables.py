@@ -131,8 +131,8 @@ def several_answers(findings: Findings, frame: pd.DataFrame) -> bool:
     cell = ["task", "strategy", "perturbation"]
     if not {*cell, "variant", "replicate"} <= set(findings.scores.columns):
         return findings.study.replicates > 1
-    repeated = findings.scores[(findings.scores["variant"] > 0) | (findings.scores["replicate"] > 0)]
-    cells = set(repeated[cell].drop_duplicates().itertuples(index=False, name=None))
+    repeated = findings.scores.loc[(findings.scores["variant"] > 0) | (findings.scores["replicate"] > 0), cell]
+    cells = set(repeated.drop_duplicates().itertuples(index=False, name=None))
     return any(key in cells for key in frame[cell].itertuples(index=False, name=None))
 
 

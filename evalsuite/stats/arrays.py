@@ -33,8 +33,13 @@ def partition(names: Sequence[str] | npt.NDArray[np.str_]) -> Groups:
     if len(names) == 0:
         empty = np.zeros(0, dtype=np.int64)
         return Groups(names=(), index=empty, sizes=empty)
-    unique, inverse, counts = np.unique(np.asarray(names, dtype=str), return_inverse=True, return_counts=True)
-    return Groups(names=tuple(map(str, unique)), index=inverse.astype(np.int64), sizes=counts.astype(np.int64))
+    texts = np.asarray(names, dtype=str)
+    if (texts[1:] >= texts[:-1]).all():  # in order already, as most tables are: nothing to sort
+        new = np.append(True, texts[1:] != texts[:-1])
+        index = np.cumsum(new) - 1
+        return Groups(names=tuple(texts[new].tolist()), index=index, sizes=np.bincount(index))
+    unique, inverse, counts = np.unique(texts, return_inverse=True, return_counts=True)
+    return Groups(names=tuple(unique.tolist()), index=inverse.astype(np.int64), sizes=counts.astype(np.int64))
 
 
 def checked_values(values: npt.ArrayLike, group_index: npt.ArrayLike) -> tuple[FloatArray, IntArray, int]:

@@ -28,6 +28,8 @@ from evalsuite.types import Answer, Sample
 CELL = ["model", "task", "strategy", "perturbation"]
 READ = frozenset((*CELL, *UNIT, *KEPT_COLUMNS, "metric", "p_choices", "shown_position", "shown_targets"))
 """Columns of scores that are looked at."""
+PAIRED = ("group", "value", "status", "content_hash")
+"""Columns that `tables.pair_units` reads where a metric has a value per answer."""
 COVERAGES = tuple(round(0.05 * step, 2) for step in range(1, 21))
 """Shares of the answers at which accuracy is taken."""
 CALIBRATION_COLUMNS = (
@@ -61,6 +63,8 @@ def calibration_frames(scores: pd.DataFrame, design: AnalysisDesign) -> Calibrat
         Four frames; empty with their columns where no cell has probabilities. Does not depend on the order of rows.
     """
     rows = answers_with_probabilities(scores, design)
+    # Only what is read below, since each cell is sorted.
+    rows = rows[[name for name in rows.columns if name in (*CELL, *UNIT, *PAIRED, "p_choices", "shown_position", "position")]]
     calibration: list[dict[str, Any]] = []
     reliability: list[dict[str, Any]] = []
     selective: list[dict[str, Any]] = []
@@ -105,8 +109,9 @@ def answers_with_probabilities(scores: pd.DataFrame, design: AnalysisDesign) -> 
             rows = rows[~((rows["task"] == task) & rows["sample_id"].isin(list(left_out)))]
     # Every metric repeats the probabilities; the primary one comes first, else the first by name.
     primary = rows["task"].map(dict(design.primary_metric))
-    ranked = rows.assign(_rank=(rows["metric"] != primary).astype(int)).sort_values(["_rank", "metric"], kind="stable")
-    rows = ranked.drop_duplicates([*CELL, *UNIT]).drop(columns="_rank")
+    if rows.duplicated([*CELL, *UNIT]).any():
+        ranked = rows.assign(_rank=(rows["metric"] != primary).astype(int)).sort_values(["_rank", "metric"], kind="stable")
+        rows = ranked.drop_duplicates([*CELL, *UNIT]).drop(columns="_rank")
     return rows.assign(position=right_positions(rows))
 
 
@@ -236,7 +241,7 @@ def brier_cell(cell: pd.DataFrame, judged: Judged) -> pd.DataFrame:
     scored = (cell["status"] == "scored").to_numpy()
     values = np.full(len(cell), np.nan)
     values[scored] = judged.brier
-    return cell.assign(value=values).set_index(UNIT).reindex(columns=list(KEPT_COLUMNS))
+    return cell.assign(value=values).set_index(UNIT).reindex(columns=list(PAIRED))
 
 
 def pair_rows(briers: Mapping[Condition, Mapping[str, pd.DataFrame]], design: AnalysisDesign) -> Iterator[dict[str, Any]]:

@@ -206,7 +206,11 @@ def one_letter(task: str, rows: pd.DataFrame) -> Iterator[Caution]:
 
 def unlinked(contents: Mapping[str, pd.DataFrame]) -> Iterator[Caution]:
     """The same content in two tasks without a group in common."""
-    groups = {task: table.groupby("content_hash", observed=True)["group"].agg(frozenset) for task, table in contents.items()}
+    known = [table["content_hash"].drop_duplicates() for table in contents.values()]
+    # Sets are made only of what stands in several tasks: of all contents they would take seconds.
+    several = pd.concat(known)[lambda hashes: hashes.duplicated()] if known else ()
+    repeated = {task: table[table["content_hash"].isin(several)] for task, table in contents.items()}
+    groups = {task: table.groupby("content_hash", observed=True)["group"].agg(frozenset) for task, table in repeated.items()}
     for one, other in combinations(groups, 2):
         both = groups[one].index.intersection(groups[other].index)
         n_apart = sum(groups[one][content].isdisjoint(groups[other][content]) for content in both)

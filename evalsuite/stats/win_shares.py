@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from scipy import stats
+from threadpoolctl import threadpool_limits
 
 from evalsuite.metrics.base import Metric
 from evalsuite.seeds import derive_seed
@@ -69,9 +70,11 @@ def share_frame(
     n_resamples = min(design.n_resamples, MAX_RESAMPLES)
     seed = derive_seed(design.seed, "win shares", design.primary_strategy, design.primary_perturbation)
     parts = []
-    for part in resampled_outcomes(forms, [task for _, task in keys], 1 - design.alpha, n_resamples, seed):
-        parts.append(part)
-        tell("resampling wins", sum(len(done) for done in parts), n_resamples)
+    # These products are small: threads of a linear algebra library would wait for each other far longer than they compute.
+    with threadpool_limits(limits=1, user_api="blas"):
+        for part in resampled_outcomes(forms, [task for _, task in keys], 1 - design.alpha, n_resamples, seed):
+            parts.append(part)
+            tell("resampling wins", sum(len(done) for done in parts), n_resamples)
     redrawn = np.concatenate(parts)
     method = (
         f"win: the {100 * (1 - design.alpha):g}% interval of the paired difference (cluster-robust t) lies above 0; loss: below; "
@@ -158,7 +161,9 @@ def resampled_outcomes(forms: Sequence[LinearForm], tasks: Sequence[str], level:
         table = np.zeros((len(union), 6, len(own)))
         for column, number in enumerate(own):
             table[[place[groups[name]] for name in forms[number].names], :, column] = moments(forms[number])
-        plans.append((np.array(own), np.array(union), table))
+        # The groups of a task often stand together, and then need not be copied.
+        together = len(union) == union[-1] - union[0] + 1
+        plans.append((np.array(own), slice(union[0], union[-1] + 1) if together else np.array(union), table))
     critical = critical_values(max(n_groups, 2), level)
     rng = np.random.default_rng(seed)
     block = max(1, BLOCK_CELLS // n_groups)
@@ -168,7 +173,7 @@ def resampled_outcomes(forms: Sequence[LinearForm], tasks: Sequence[str], level:
         counts = np.stack([np.bincount(row, minlength=n_groups) for row in drawn]).astype(np.float64)
         outcomes = np.zeros((n_rows, len(forms)), dtype=np.int8)
         for members, rows, table in plans:
-            sums = (counts[:, rows] @ table.reshape(len(rows), -1)).reshape(n_rows, 6, len(members))
+            sums = (counts[:, rows] @ table.reshape(len(table), -1)).reshape(n_rows, 6, len(members))
             outcomes[:, members] = classify(sums, critical)
         yield outcomes
 
