@@ -139,7 +139,8 @@ def prepare_all(
             if strategy.lender == (model.name if lends else None):
                 name = Preparation(model=model.name, task=task, strategy=label)
                 programs.append((name, strategy.prepare(replace(context, recorded=recall(name)))))
-    return {finished.name: finished for finished in drive(programs, source)}
+    # Preparations embed and search: not beside an engine that computes.
+    return {finished.name: finished for finished in drive(programs, source, beside=False)}
 
 
 def answers_of(

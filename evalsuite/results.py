@@ -53,14 +53,33 @@ class Result:
     runs: tuple[ModelRun, ...] = ()
     """What was asked, per model; empty for a re-scoring."""
 
+    written: tuple[int, int] | None = None
+    """Time of writing (ns) and size of scores.parquet, by which it is known again; None for a shard."""
+
     @cached_property
     def scores(self) -> pd.DataFrame | None:
-        """scores.parquet, read when it is first asked for: it may be large; None for a shard."""
-        if self.report is None:
+        """scores.parquet, read when it is first asked for, since it may be large; None for a shard.
+
+        Raises:
+            RuntimeError: another run has written into the out directory since.
+        """
+        if self.written is None:
             return None
         import pandas as pd
 
-        return pd.read_parquet(OutDir(self.out).scores)
+        file = OutDir(self.out).scores
+        if written_at(file) != self.written:
+            raise RuntimeError(f"{file}: no longer what this run wrote; ask for `scores` before the next run, or give it another folder")
+        return pd.read_parquet(file)
+
+
+def written_at(file: Path) -> tuple[int, int] | None:
+    """Time of writing in nanoseconds and size in bytes of a file; None if it is not there."""
+    try:
+        found = file.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_mtime_ns, found.st_size
 
 
 def result_of(plan: Plan, out: OutDir, concluded: Concluded, runs: list[ModelRun], damage: list[str]) -> Result:
@@ -86,6 +105,7 @@ def result_of(plan: Plan, out: OutDir, concluded: Concluded, runs: list[ModelRun
         study=plan.study.study,
         out=out.folder,
         report=out.report,
+        written=written_at(out.scores),
         comparisons=found.comparisons,
         pooled=found.analyses.pooled,
         counts=found.counts,

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
+from threading import Lock
 from typing import Any
 
 from evalsuite.embedders.neighbours import Lookup, Nearest
@@ -182,6 +183,8 @@ class _Asker:
     begin: Callable[[], None]
     stack: ExitStack
     engine: Engine | None = None
+    # An embedder that a program loads, and the engine, change libraries' settings while they load.
+    loading: Lock = field(default_factory=Lock)
     # a model that lends is opened twice, and counts anew each time
     spent_before: Spent | None = None
     cached_before: PrefixCache | None = None
@@ -251,7 +254,8 @@ class _Asker:
             started = time.perf_counter()
             self.run.loading = True
             self.watch(self.run)
-            self.engine = self.stack.enter_context(open_engine(self.model.checkpoint.path, self.model.settings))
+            with self.loading:
+                self.engine = self.stack.enter_context(open_engine(self.model.checkpoint.path, self.model.settings))
             self.run.load_s += time.perf_counter() - started
             self.run.loading = False
             self.spent_before, self.cached_before = self.run.spent, self.run.prefix_cache

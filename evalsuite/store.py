@@ -150,6 +150,7 @@ class Store:
         # Short key to place: millions of them stay in memory, so that they are two small values each and nothing that cycles.
         self._answers: dict[bytes | str, int] = {}
         self._transient: dict[bytes | str, int] = {}
+        self._failed_at: dict[bytes | str, float] = {}  # when each of them was written
         self._damaged: list[str] = []
         self._n_repeated = 0
         self._n_conflicts = 0
@@ -259,14 +260,14 @@ class Store:
         lasting = not (isinstance(outcome, Failure) and outcome.transient)
         table = self._answers if lasting else self._transient
         known = table.get(key)
+        if not lasting:
+            if known is None or at > self._failed_at[key]:  # of transient failures the latest tells most
+                table[key], self._failed_at[key] = place, at
+            return
         if known is None:
             table[key] = place
             return
         entry = self._entry(known)
-        if not lasting:
-            if at > entry["at"]:  # of transient failures the latest tells most
-                table[key] = place
-            return
         self._n_repeated += 1
         if outcome_from_json(entry["outcome"]) != outcome:
             self._n_conflicts += 1

@@ -15,6 +15,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from threading import Event
 from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
@@ -102,6 +103,16 @@ class Interpreted(Protocol):
         ...
 
 
+@runtime_checkable
+class Loads(Protocol):
+    """A source that loads what it answers with, in a way that nothing else in the process may run beside."""
+
+    @property
+    def loading(self) -> AbstractContextManager[Any]:
+        """Held while it loads, and by whoever runs programs meanwhile."""
+        ...
+
+
 @dataclass(slots=True)
 class _Alive(Generic[Name, T]):
     """A program between two waves."""
@@ -137,6 +148,7 @@ class _Programs(Generic[Name, T]):
     waiting: Iterator[tuple[Name, Asking[T]]]
     keyed: Keyed | None
     n_alive: int
+    loading: AbstractContextManager[Any]
     started_all: bool = False
     stopped: Event = field(default_factory=Event)
 
@@ -154,7 +166,9 @@ class _Programs(Generic[Name, T]):
             _count(state, outcomes)
             self._advance(state, outcomes, cohort, found)
         n_pending = sum(len(state.pending) for state in cohort.alive)
-        while n_pending < self.n_alive and not self.stopped.is_set():
+        n_before = len(found)
+        # Programs that ask nothing count too: what they return waits here.
+        while n_pending + len(found) - n_before < self.n_alive and not self.stopped.is_set():
             started = next(self.waiting, None)
             if started is None:
                 self.started_all = True
@@ -178,7 +192,8 @@ class _Programs(Generic[Name, T]):
     ) -> None:
         """Send outcomes (None: start); the program joins its cohort with what it asks next, or what was found."""
         try:
-            requests = next(state.program) if outcomes is None else state.program.send(outcomes)
+            with self.loading:
+                requests = next(state.program) if outcomes is None else state.program.send(outcomes)
         except StopIteration as stop:
             state.pending = ()
             found.append(_finished(state, stop.value))
@@ -194,30 +209,37 @@ class _Programs(Generic[Name, T]):
         cohort.alive.append(state)
 
 
-def drive(programs: Iterable[tuple[Name, Asking[T]]], source: Source, n_alive: int = N_ALIVE) -> Iterator[Finished[Name, T]]:
+def drive(
+    programs: Iterable[tuple[Name, Asking[T]]], source: Source, n_alive: int = N_ALIVE, *, beside: bool = True
+) -> Iterator[Finished[Name, T]]:
     """Run programs to their end; yields each as it finishes, in an order that depends on the programs alone.
 
-    What a program raises is raised here once the wave that was being answered meanwhile has its answers.
+    What a program raises is raised here once the wave that was being answered meanwhile has its answers; an interrupt of the caller
+    waits for the step that a program is at.
 
     Args:
         programs: (name, program), started lazily, and in another thread where they are many and the source is not `Interpreted`: none
             while those alive ask `n_alive` requests or more.
         source: answers each wave, in the caller's thread.
         n_alive: requests that are enough for two waves, at least 2; a program that asks many may exceed it.
+        beside: False: programs that compute much themselves all run in the caller's thread.
     """
     answers: object = source
     keyed = answers if isinstance(answers, Keyed) else None
-    apart = not (isinstance(answers, Interpreted) and answers.interpreted)
-    todo = _Programs(waiting=iter(programs), keyed=keyed, n_alive=max(1, n_alive // 2))
+    apart = beside and not (isinstance(answers, Interpreted) and answers.interpreted)
+    loading: AbstractContextManager[Any] = answers.loading if isinstance(answers, Loads) else nullcontext()
+    todo = _Programs(waiting=iter(programs), keyed=keyed, n_alive=max(1, n_alive // 2), loading=loading)
     asking: _Cohort[Name, T] = _Cohort()
     other: _Cohort[Name, T] = _Cohort()
-    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="programs") as beside:
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="programs") as other_thread:
         try:
-            yield from todo.go_on(asking)
-            while asking.alive:
+            while asking.alive or not todo.started_all:
+                if not asking.alive:
+                    yield from todo.go_on(asking)
+                    continue
                 # Where there is one wave only, there is nothing to do meanwhile and no thread.
                 two = bool(other.alive) or not todo.started_all
-                preparing = beside.submit(todo.go_on_beside, other) if two and apart else None
+                preparing = other_thread.submit(todo.go_on_beside, other) if two and apart else None
                 asking.answered = source(asking.wave())
                 if not two:
                     yield from todo.go_on(asking)

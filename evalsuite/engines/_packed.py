@@ -32,23 +32,20 @@ class PackSize:
     """Most tokens."""
     n_places: int
     """Most places whose logits are wanted."""
-    n_proven: int = 0
-    """`n_tokens` when a pack was last computed, 0 if none was."""
+    n_before: int = 0
+    """`n_tokens` before memory first ran out, 0 if it did not."""
 
     def halved(self, pack: Pack) -> bool:
         """Make the next packs half of one that did not fit; False if that is too small to help."""
         if len(pack.ids) <= N_LEAST_TOKENS:
             return False
+        self.n_before = self.n_before or self.n_tokens
         self.n_tokens = max(N_LEAST_TOKENS, len(pack.ids) // 2)
         return True
 
-    def prove(self) -> None:
-        """A pack was computed."""
-        self.n_proven = self.n_tokens
-
     def restore(self) -> None:
-        """What did not fit was a single row's fault: packs for the others are as large as before."""
-        self.n_tokens = self.n_proven or self.n_tokens
+        """A single row was found not to fit: packs for the others are as large as before, and halved again if that is too large."""
+        self.n_tokens = self.n_before or self.n_tokens
 
 
 class NoMemoryError(Exception):
@@ -134,7 +131,6 @@ class Packed:
                 self._smaller(arranged, place, pack)
                 continue
             numbers, kept = found
-            self._size.prove()
             place = pack.then
             for row in _entered(arranged, pack, numbers, tallies):
                 yield arranged.rows[row], _outcome(arranged.rows[row], tallies.pop(row))
@@ -150,7 +146,6 @@ class Packed:
                 self._smaller(arranged, place, pack)
                 continue
             parts, kept = found
-            self._size.prove()
             for row, part in parts.items():
                 sums[row] = sums[row] + part if row in sums else part
                 if arranged.starts[row + 1] <= pack.then.flat:
@@ -204,7 +199,7 @@ def in_memory(compute: Callable[[], T]) -> T | None:
     """What `compute` gives, None if memory runs out."""
     try:
         return compute()
-    except RuntimeError as error:
+    except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
     # Outside the `except`: while it lasts, the error's traceback holds on to the tensors.

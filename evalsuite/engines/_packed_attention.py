@@ -17,7 +17,7 @@ import torch
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 
-from evalsuite.engines._prefix_order import Numbers, Pack, Unit, visible
+from evalsuite.engines._prefix_order import Numbers, Pack, Unit, is_plain, visible
 
 NAME = "evalsuite_packed"
 """As transformers is told of it."""
@@ -27,6 +27,9 @@ HARMLESS = frozenset({"position_ids", "cache_position", "use_cache", "output_att
 
 N_MASK_PAIRS = 2**22
 """Most pairs of a query and a key under one mask: queries beyond are attended to in blocks."""
+
+N_KEPT_PAIRS = 2**26
+"""Most pairs under masks that are kept for the next layer; those of a pack beyond are made anew in each layer."""
 
 N_SPARE_COLUMNS = 64
 """Tokens that slots grow by at least."""
@@ -81,6 +84,7 @@ class PackPass:
         self._keep = self._runs(pack.keep)
         self._lasts = [self._runs(path) for _, path in pack.lasts] if slots is not None else []
         self._cut: dict[tuple[int, int | None], Sequence[Block]] = {}
+        self._n_kept_pairs = 0
         self.kept: dict[int, KeysValues] = {}
         """By layer, once all layers are computed."""
         self.windows: dict[int, int | None] = {}
@@ -119,20 +123,25 @@ class PackPass:
 
     def _blocks(self, number: int, unit: Unit, window: int | None, query: torch.Tensor) -> Sequence[Block]:
         """How a unit is computed; its masks are made once for all layers of a window."""
-        if (number, window) not in self._cut:
-            self._cut[number, window] = self._blocks_of(unit, window, query)
-        return self._cut[number, window]
+        known = self._cut.get((number, window))
+        if known is not None:
+            return known
+        blocks = self._blocks_of(unit, window, query)
+        self._n_kept_pairs += sum(mask.numel() for _, _, _, mask in blocks if mask is not None)
+        if self._n_kept_pairs <= N_KEPT_PAIRS:
+            self._cut[number, window] = blocks
+        return blocks
 
     def _blocks_of(self, unit: Unit, window: int | None, query: torch.Tensor) -> Sequence[Block]:
         n, n_base = unit.end - unit.begin, len(unit.base)
-        seen = visible(self._pack, unit, window)
-        if seen is None and not n_base:
+        plain = is_plain(self._pack, unit, window)
+        if plain and not n_base:
             return [(unit.begin, unit.end, n, None)]
         n_rows = max(1, N_MASK_PAIRS // (n_base + n))
         blocks: list[Block] = []
         for begin in range(0, n, n_rows):
             end = min(n, begin + n_rows)
-            hidden = _after_base(begin, end, n_base) if seen is None else ~torch.from_numpy(seen[begin:end, : n_base + end])
+            hidden = _after_base(begin, end, n_base) if plain else ~torch.from_numpy(visible(self._pack, unit, window, begin, end))
             mask = torch.zeros(hidden.shape, dtype=query.dtype).masked_fill_(hidden, -math.inf).to(query.device)
             blocks.append((unit.begin + begin, unit.begin + end, n_base + end, mask))
         return blocks

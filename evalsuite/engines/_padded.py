@@ -21,6 +21,9 @@ from evalsuite.engines._logits import embedded, picked_logits, read_logits, scor
 from evalsuite.engines._rows import Row
 from evalsuite.types import Failure, Outcome
 
+NO_MEMORY = ("can't allocate memory", "CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
+"""What torch says in errors of no class of their own."""
+
 
 class Padded:
     """Answers rows of one checkpoint. A batch that does not fit into memory is repeated in halves."""
@@ -61,7 +64,7 @@ class Padded:
             batch = self._take(waiting)
             try:
                 outcomes: list[Outcome] | None = answer(batch)
-            except RuntimeError as error:
+            except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
                 outcomes = None
@@ -143,9 +146,9 @@ def takes_positions(model: Any) -> bool:
     return "position_ids" in inspect.signature(model.forward).parameters
 
 
-def is_out_of_memory(error: RuntimeError) -> bool:
-    """Also on a CPU, where torch has no class of its own for it."""
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+def is_out_of_memory(error: Exception) -> bool:
+    """Also on a CPU, where torch has no class of its own for it, and where a library of CUDA's ran out and not torch itself."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(words in str(error) for words in NO_MEMORY)
 
 
 def give_memory_back() -> None:

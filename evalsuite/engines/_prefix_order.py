@@ -186,7 +186,8 @@ def cut(arranged: Arranged, place: Place, n_tokens: int, n_places: int, n_lasts:
         place: where it begins, before the end.
         n_tokens: most tokens, at least 1.
         n_places: most places whose logits are wanted, at least 1.
-        n_lasts: most rows that it may complete, at least 1, None: any number. Equal rows are completed together and may exceed it.
+        n_lasts: most rows that it may complete, at least 1; equal rows are completed together and may exceed it. None: any number, and
+            none is told of.
     """
     end = _end(arranged, place, n_tokens, n_places, n_lasts)
     reached = [*place.begun]
@@ -199,7 +200,7 @@ def cut(arranged: Arranged, place: Place, n_tokens: int, n_places: int, n_lasts:
     wanted = [np.arange(ask.flat, ask.flat + ask.n) for ask in now]
     places: Numbers = np.unique(np.concatenate(wanted)) if wanted else np.zeros(0, dtype=np.int64)
     owners = np.searchsorted(places, [ask.flat for ask in now])
-    return _Cutting(arranged, place, end).pack(
+    return _Cutting(arranged, place, end, tell_lasts=n_lasts is not None).pack(
         places=places - place.flat,
         asks=[(ask, int(owner)) for ask, owner in zip(now, owners, strict=True)],
         n_asks=n_asks,
@@ -241,7 +242,7 @@ def _end(arranged: Arranged, place: Place, n_tokens: int, n_places: int, n_lasts
 class _Cutting:
     """One pack while it is put together. Pool indices: the kept tokens first, then the pack's."""
 
-    def __init__(self, arranged: Arranged, place: Place, end: int) -> None:
+    def __init__(self, arranged: Arranged, place: Place, end: int, *, tell_lasts: bool) -> None:
         self._arranged, self._place, self._end = arranged, place, end
         row = int(np.searchsorted(arranged.starts, place.flat, side="right")) - 1
         self._row = row
@@ -254,7 +255,7 @@ class _Cutting:
         self._units: list[Unit] = []
         self._cost = 0.0
         self._lasts: list[tuple[int, Numbers]] = []
-        self._n_lasts = place.n_lasts
+        self._n_lasts = place.n_lasts if tell_lasts else len(arranged.lasts)
 
     def pack(self, *, places: Numbers, asks: Sequence[tuple[Ask, int]], n_asks: int, begun: tuple[Ask, ...]) -> Pack:
         """The pack, with what is wanted of it."""
@@ -316,22 +317,27 @@ class _Cutting:
         self._cost = alone
 
 
-def visible(pack: Pack, unit: Unit, window: int | None) -> npt.NDArray[np.bool_] | None:
-    """Which keys each query of a unit sees, bool [queries, base + queries]; None: all of the base, and the queries up to itself.
+def is_plain(pack: Pack, unit: Unit, window: int | None) -> bool:
+    """Whether each query of a unit sees all of the base, and the queries up to itself; arguments as for `visible`."""
+    reach = int(pack.positions[unit.begin : unit.end].max()) + 1
+    return unit.simple and (window is None or reach <= window)
+
+
+def visible(pack: Pack, unit: Unit, window: int | None, begin: int, end: int) -> npt.NDArray[np.bool_]:
+    """Which keys some queries of a unit see, bool [end - begin, base + end].
 
     Args:
         pack: holds the unit.
         unit: of it.
         window: a query at position p sees positions p - window + 1 to p; None: all up to p.
+        begin: first of the queries, counted from the unit's first.
+        end: behind the last.
     """
-    reach = int(pack.positions[unit.begin : unit.end].max()) + 1
-    windowed = window is not None and reach > window
-    if unit.simple and not windowed:
-        return None
-    queries = np.arange(pack.n_kept + unit.begin, pack.n_kept + unit.end)
-    keys = np.concatenate([unit.base, queries])
+    first = pack.n_kept + unit.begin
+    queries = np.arange(first + begin, first + end)
+    keys = np.concatenate([unit.base, np.arange(first, first + end)])
     seen: npt.NDArray[np.bool_] = (keys <= queries[:, None]) & (queries[:, None] < pack.closed[keys])
-    if windowed:
-        positions = np.concatenate([np.arange(pack.n_kept), pack.positions])
+    if window is not None:
+        positions = np.concatenate([np.arange(pack.n_kept), pack.positions]).astype(np.int32)
         seen &= positions[queries][:, None] - positions[keys] < window
     return seen

@@ -6,7 +6,7 @@ A row's draws come from its own seed and its tokens from its own path, so that n
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -50,7 +50,8 @@ class SlotDecoder:
             n_cached_tokens: most tokens whose keys and values all slots together may hold; a single slot may exceed it.
         """
         self._model, self._size, self._ends = model, size, ends
-        self._most_slots, self._n_cached_tokens = most_slots, n_cached_tokens
+        self._most_slots = self._allowed_slots = most_slots
+        self._n_cached_tokens = n_cached_tokens
 
     def generate(self, rows: Sequence[Row]) -> Iterator[tuple[Row, Outcome]]:
         """Text; each row once, as soon as it has ended."""
@@ -77,6 +78,8 @@ class SlotDecoder:
             del round_
             if len(waiting) == 1:
                 yield suspect, no_memory(suspect)
+                # It was this row's fault: the others have slots and packs as before, and fewer again if that is too many.
+                self._most_slots = self._allowed_slots
                 self._size.restore()
                 return
             if n_slots > 1:
@@ -117,6 +120,7 @@ class _Round:
         pack = cut(self._arranged, self._place, self._size.n_tokens, self._size.n_places, slots.n_free)
         # Equal prompts are complete together: those for which there is no slot begin anew in the next round.
         entering = pack.lasts[: slots.n_free]
+        pack = replace(pack, lasts=entering)
         slots.coming = np.array([len(path) for _, path in entering], dtype=np.int64)
         found = in_memory(lambda: self._model.logits(pack, self._kept, slots))
         if found is None:
@@ -124,7 +128,6 @@ class _Round:
                 self._run_out()
             return
         logits, self._kept = found
-        self._size.prove()
         self._place = pack.then
         if entering:
             of_row = {ask.row: owner for ask, owner in pack.asks}

@@ -10,6 +10,7 @@ A process that has imported `AutoTokenizer` asks it. Nothing is saved there by n
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib
 import json
@@ -39,11 +40,16 @@ def read_tokenizer(path: str) -> Any:
     """
     known = None if _AUTO in sys.modules else _kept_class(path)
     if known is not None:
-        return known.from_pretrained(path, local_files_only=True)
+        # Whatever is wrong is said by the way that always works.
+        with contextlib.suppress(Exception):
+            return known.from_pretrained(path, local_files_only=True)
     from transformers import AutoTokenizer
 
+    before = _note(path)
     tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True, trust_remote_code=False)
-    _keep_class(path, type(tokenizer))
+    # Files that changed while they were read are not what the class was chosen for.
+    if before == _note(path):
+        _keep_class(before, type(tokenizer))
     return tokenizer
 
 
@@ -60,8 +66,7 @@ def _kept_class(path: str) -> Any:
         return None
 
 
-def _keep_class(path: str, chosen: type[Any]) -> None:
-    file = _note(path)
+def _keep_class(file: Path | None, chosen: type[Any]) -> None:
     if file is None or not chosen.__module__.startswith("transformers."):
         return
     try:

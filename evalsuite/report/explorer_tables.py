@@ -197,6 +197,8 @@ def _first(name: str, column: pd.Series[str]) -> tuple[str, ...]:
 def _codes(column: pd.Series[str], names: Sequence[str]) -> npt.NDArray[np.int64]:
     """The number of each entry in `names`, in which all of them are; looked up once for each that there is."""
     codes, known = pd.factorize(column)
+    if (codes < 0).any():
+        raise ValueError(f"an answer without {column.name}")
     return np.array([names.index(name) for name in known], dtype=np.int64)[codes]
 
 

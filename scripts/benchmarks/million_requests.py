@@ -56,7 +56,7 @@ STAGES: Mapping[str, tuple[tuple[Any, tuple[str, ...]], ...]] = {
     "plan": ((study, ("resolve", "probe")),),
     "scoring": ((study, ("plan_row", "score_rows")),),
     "statistics": ((conclude, ("compare_frames", "estimate_frame", "analyse", "own_aggregates")),),
-    "tables": ((TableWriter, ("_flush",)),),
+    "tables": ((TableWriter, ("_pack",)),),
     "conclude": ((study, ("conclude",)),),
     "report": ((conclude, ("explorer_of", "flip_examples", "findings_of", "build", "write_report", "model_card")),),
 }

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,7 +47,7 @@ class Measurement:
 class Side:
     """A module of this package run as a process: prints one JSON line when it is loaded, then one for each line that it is given."""
 
-    def __init__(self, module: str, *arguments: str) -> None:
+    def __init__(self, module: str, *arguments: str, environment: Mapping[str, str] | None = None) -> None:
         self._name = module
         self._process = subprocess.Popen(
             [sys.executable, "-m", f"benchmarks.{module}", *arguments],
@@ -55,8 +55,7 @@ class Side:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            # Our engine sets it for itself; the peer gets it too, so that this is no part of what is compared.
-            env={**os.environ, "OMP_WAIT_POLICY": "PASSIVE"},
+            env={**os.environ, **(environment or {})},
             start_new_session=True,
         )
         started = time.perf_counter()
@@ -108,11 +107,17 @@ def _family(name: int) -> list[int]:
 
 
 @contextmanager
-def two_sides(ours: Sequence[str], peer: Sequence[str]) -> Iterator[tuple[Side, Side]]:
-    """Both sides, each a module and its arguments, loaded one after the other."""
-    left = Side(*ours)
+def two_sides(ours: Sequence[str], peer: Sequence[str], environment: Mapping[str, str] | None = None) -> Iterator[tuple[Side, Side]]:
+    """Both sides, each a module and its arguments, loaded one after the other.
+
+    Args:
+        ours: our side.
+        peer: the peer's.
+        environment: variables of both, beside those of this process.
+    """
+    left = Side(*ours, environment=environment)
     try:
-        right = Side(*peer)
+        right = Side(*peer, environment=environment)
         try:
             yield left, right
         finally:

@@ -27,7 +27,9 @@ needs = tuple(name for name in ("vllm", "lm_eval") if find_spec(name) is None)
 def measure(n_repeats: int) -> Iterator[Measurement]:
     """All cases."""
     checkpoint = str(Path(pocket.__file__).parent / "checkpoints" / "pocket-generalist")
-    with two_sides(("our_engine", checkpoint, "vllm"), ("vllm_lm_eval", checkpoint)) as (ours, peer):
+    # Our engine sets it for vLLM's process; the peer gets it too, so that this is no part of what is compared.
+    patient = {"OMP_WAIT_POLICY": "PASSIVE"}
+    with two_sides(("our_engine", checkpoint, "vllm"), ("vllm_lm_eval", checkpoint), patient) as (ours, peer):
         for case, (form, n_questions, target) in CASES.items():
             detail = f"{n_questions} questions, tokenizing included, float32; lm-eval's VLLM class on the same strings"
             peers = [Peer(case=case, target=target, detail=detail)]

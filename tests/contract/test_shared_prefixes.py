@@ -21,7 +21,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from evalsuite.bytetext import BOS
-from evalsuite.engines import check_settings, open_engine
+from evalsuite.engines import _packed_attention, check_settings, open_engine
 from evalsuite.engines.base import Engine, EngineSettings
 from evalsuite.types import Failure, Outcome, Request, Response, Sampling
 from tests.contract.mixed_requests import (
@@ -213,6 +213,15 @@ def test_sharing_changes_no_answer(desk: Desk, name: str, options: Mapping[str, 
     work = desk.work(name)
     with work.opened(**options) as engine:
         assert differences(work.requests, work.plain, ask(engine, work.requests), TOLERANCE) == []
+
+
+@pytest.mark.parametrize("name", ["llama", "mistral"])
+def test_queries_are_attended_to_in_blocks_where_masks_would_be_large(desk: Desk, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_packed_attention, "N_MASK_PAIRS", 500)
+    monkeypatch.setattr(_packed_attention, "N_KEPT_PAIRS", 2000)
+    work = desk.work(name)
+    with work.opened() as engine:
+        assert differences(work.requests[-200:], work.plain[-200:], ask(engine, work.requests[-200:]), TOLERANCE) == []
 
 
 @pytest.mark.parametrize("name", PROMISED)

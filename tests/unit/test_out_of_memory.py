@@ -274,6 +274,28 @@ def test_a_request_that_never_fits_fails_alone(folder: Path, share: bool, kinds:
         assert differences(requests, expected[:place] + expected[place + 1 :], found[:place] + found[place + 1 :], TOLERANCE) == []
 
 
+def test_after_a_request_that_never_fits_the_others_go_on_in_large_packs_and_many_slots(folder: Path) -> None:
+    rng = np.random.default_rng(2)
+    for make in (next_of, lambda ids: written(ids, 5)):
+        short = [make((BOS, *some_ids(rng, 12, 12))) for _ in range(24)]
+        with opened(folder, share=True) as engine:
+            n_passes = count_passes(engine, lambda engine=engine, short=short: ask(engine, short))
+            with short_of_memory(engine, lambda _, ids: bool((ids == MARK).any())):
+                assert failed(ask(engine, [*short, make((BOS, *some_ids(rng, 60, 60), MARK))])) == [len(short)]
+            assert count_passes(engine, lambda engine=engine, short=short: ask(engine, short)) == n_passes
+
+
+def count_passes(engine: Engine, call: Callable[[], Any]) -> int:
+    """Forward passes while something is asked."""
+    passes: list[int] = []
+    hook = model_of(engine).get_input_embeddings().register_forward_hook(lambda *_: passes.append(1))
+    try:
+        call()
+    finally:
+        hook.remove()
+    return len(passes)
+
+
 def test_a_beginning_that_never_fits_fails_all_that_share_it(folder: Path, share: bool) -> None:
     requests = small_wave("next", "greedy")
     trunk = (BOS, *range(1, 20), MARK, *range(30, 50))

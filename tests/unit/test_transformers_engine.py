@@ -18,8 +18,7 @@ import transformers
 from safetensors.torch import load_file, save_file
 
 from evalsuite.bytetext import BOS, EOS, encode
-from evalsuite.engines import check_settings, open_engine
-from evalsuite.engines import transformers as module
+from evalsuite.engines import _logits, check_settings, open_engine
 from evalsuite.engines._decoding import draw
 from evalsuite.engines.base import EngineSettings
 from evalsuite.engines.transformers import TransformersEngine, load
@@ -46,6 +45,10 @@ def folder(tmp_path: Path) -> Path:
 
 def settings(**changes: Any) -> EngineSettings:
     return EngineSettings(**{"name": "transformers", "device": "cpu", **changes})
+
+
+PADDED = settings(options={"share_prefixes": False})
+"""Plain batches; `test_out_of_memory` has both ways."""
 
 
 def prompt(text: str) -> Prompt:
@@ -277,7 +280,7 @@ def test_chance_of_the_process_is_left_alone(folder: Path) -> None:
 
 
 def test_answers_come_batch_by_batch(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    engine = load(str(folder), settings(options={"batch_tokens": 30}))
+    engine = load(str(folder), settings(options={"batch_tokens": 30, "share_prefixes": False}))
     n_calls = count_calls(engine, monkeypatch)
     answers = engine.run([next_token("x" * 12) for _ in range(10)])
     assert n_calls() == 0
@@ -290,7 +293,7 @@ def test_answers_come_batch_by_batch(folder: Path, monkeypatch: pytest.MonkeyPat
 def count_calls(
     engine: TransformersEngine, monkeypatch: pytest.MonkeyPatch, fits: Callable[[int, int], bool] = lambda *_: True
 ) -> Callable[[], int]:
-    """Count forward passes; those whose batch does not fit run out of memory."""
+    """Count forward passes of padded batches; those that do not fit run out of memory."""
     model = engine._loaded().model
     forward = model.forward
     calls: list[int] = []
@@ -309,7 +312,7 @@ def count_calls(
 def test_out_of_memory_halves_the_batch_and_loses_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     requests = [request for text in TEXTS for request in (next_token(text), generate(text), generate(text, temperature=1.0, seed=2))]
     continuations = Request(kind="continuation", prompt=prompt("hello"), continuations=tuple(encode(text) for text in TEXTS))
-    engine = load(str(folder), settings())
+    engine = load(str(folder), PADDED)
     expected = ask(engine, *requests, continuations)
     count_calls(engine, monkeypatch, fits=lambda rows, width: rows * width <= 75)
     for left, right in zip(expected, ask(engine, *requests, continuations), strict=True):
@@ -322,7 +325,7 @@ def test_out_of_memory_halves_the_batch_and_loses_nothing(folder: Path, monkeypa
 
 
 def test_a_request_that_fits_no_memory_fails_alone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    engine = load(str(folder), settings())
+    engine = load(str(folder), PADDED)
     count_calls(engine, monkeypatch, fits=lambda rows, width: rows * width <= 30)
     short, long, other = ask(engine, next_token("short"), next_token("x" * 40), generate("other", 5))
     assert isinstance(short, Response)
@@ -346,14 +349,14 @@ def test_numbers_do_not_depend_on_the_size_of_the_pieces(folder: Path, monkeypat
     engine = load(str(folder), settings())
     requests = [Request(kind="prompt", prompt=prompt(text), moments=True) for text in TEXTS] + [next_token(text) for text in TEXTS]
     whole = ask(engine, *requests)
-    monkeypatch.setattr(module, "N_LOGITS_AT_ONCE", 258 * 7)
+    monkeypatch.setattr(_logits, "N_LOGITS_AT_ONCE", 258 * 7)
     assert ask(engine, *requests) == whole
 
 
 def test_a_token_of_probability_zero_adds_nothing_to_the_moments() -> None:
     logits = torch.tensor([[0.0, -math.inf, 1.0], [0.0, math.nan, 1.0]])
-    rows = [module.Row(request=0, part=0, ids=(0, 0), wanted=((0,), (0,)), moments=True)]
-    values, means, variances = module._gather(logits, rows)
+    found = _logits.read_logits(logits, np.arange(2), np.zeros(2, dtype=np.int64), moments=True, tops=False)
+    values, means, variances = found.values, found.means, found.variances
     p = np.exp([0.0, 1.0]) / np.exp([0.0, 1.0]).sum()
     mean = (p * np.log(p)).sum()
     assert (values[0], means[0], variances[0]) == pytest.approx((np.log(p[0]), mean, (p * (np.log(p) - mean) ** 2).sum()), abs=1e-6)
