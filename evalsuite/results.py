@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import math
+import mmap
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -52,34 +54,23 @@ class Result:
     """Lines for a terminal, to be read before the verdicts."""
     runs: tuple[ModelRun, ...] = ()
     """What was asked, per model; empty for a re-scoring."""
-
-    written: tuple[int, int] | None = None
-    """Time of writing (ns) and size of scores.parquet, by which it is known again; None for a shard."""
+    table: mmap.mmap | None = field(default=None, repr=False)
+    """scores.parquet as this run wrote it, whatever becomes of the file since; None for a shard."""
 
     @cached_property
     def scores(self) -> pd.DataFrame | None:
-        """scores.parquet, read when it is first asked for, since it may be large; None for a shard.
-
-        Raises:
-            RuntimeError: another run has written into the out directory since.
-        """
-        if self.written is None:
+        """The scores, read when they are first asked for, since they may take much memory; None for a shard."""
+        if self.table is None:
             return None
         import pandas as pd
 
-        file = OutDir(self.out).scores
-        if written_at(file) != self.written:
-            raise RuntimeError(f"{file}: no longer what this run wrote; ask for `scores` before the next run, or give it another folder")
-        return pd.read_parquet(file)
+        return pd.read_parquet(io.BytesIO(self.table))
 
 
-def written_at(file: Path) -> tuple[int, int] | None:
-    """Time of writing in nanoseconds and size in bytes of a file; None if it is not there."""
-    try:
-        found = file.stat()
-    except FileNotFoundError:
-        return None
-    return found.st_mtime_ns, found.st_size
+def mapped(file: Path) -> mmap.mmap:
+    """A file that is only ever replaced and never written into: what is mapped stays what it was."""
+    with file.open("rb") as opened:
+        return mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ)
 
 
 def result_of(plan: Plan, out: OutDir, concluded: Concluded, runs: list[ModelRun], damage: list[str]) -> Result:
@@ -105,7 +96,7 @@ def result_of(plan: Plan, out: OutDir, concluded: Concluded, runs: list[ModelRun
         study=plan.study.study,
         out=out.folder,
         report=out.report,
-        written=written_at(out.scores),
+        table=mapped(out.scores),
         comparisons=found.comparisons,
         pooled=found.analyses.pooled,
         counts=found.counts,
