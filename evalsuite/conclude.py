@@ -17,7 +17,7 @@ from evalsuite import strategies
 from evalsuite.cards import metrics_of
 from evalsuite.config import PluginEntry
 from evalsuite.environment import environment_of
-from evalsuite.outputs import OutDir, prompts_at, read_scores, write_text
+from evalsuite.outputs import OutDir, analysed_scores, prompts_at, write_text
 from evalsuite.overlap import repeats_lines
 from evalsuite.own_aggregates import own_aggregates
 from evalsuite.perturbations.base import PerturbationSpec
@@ -107,7 +107,7 @@ def conclude(
         versions: of the libraries when the study ran; None: those of now.
         holdout: the sealed part; None where the study has none.
     """
-    scores = read_scores(out.scores)
+    scores = analysed_scores(out.scores)
     metrics = {name: metric for task in plan.tasks.values() for name, metric in metrics_of(task.task).items()}
     design = design_of(plan, metrics, exploratory=bool(changes))
     cells = split_conditions(scores, metrics)

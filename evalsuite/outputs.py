@@ -212,7 +212,7 @@ class TableWriter:
     def add(self, row: Mapping[str, Any]) -> None:
         """Add one row; missing columns are null."""
         self._rows.append(row)
-        if len(self._rows) >= self.n_rows_held or len(self._rows) >= self.n_rows_in_part:
+        if len(self._rows) >= min(self.n_rows_held, self.n_rows_in_part):
             self._pack()
 
     def _pack(self) -> None:
@@ -272,7 +272,7 @@ def refused_plan_rows(plan: Plan, model: str) -> list[dict[str, Any]]:
     ]
 
 
-def read_scores(file: Path) -> pd.DataFrame:
+def analysed_scores(file: Path) -> pd.DataFrame:
     """A table of scores, without `UNREAD`. Lists stay in Arrow's memory: as an object of Python's each would take ten times as much."""
     names = [name for name in pq.read_schema(file).names if name not in UNREAD]
     table = pq.read_table(file, columns=names)

@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 import pandas as pd
 
+from evalsuite.collection import seldom_collected
 from evalsuite.conclude import conclude
 from evalsuite.config import load_study
 from evalsuite.data import content_hash
@@ -29,6 +30,7 @@ ANSWER = ("model", "task", "metric", "strategy", "perturbation", "variant", "rep
 """What names one answer's score."""
 
 
+@seldom_collected()
 def report_study(out: str | Path, *, store: str | Path = ".evalsuite/store", tell: Tell = untold) -> Result:
     """Scores, statistics and report again from an out directory and the store, without a model or tokenizer.
 

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+@seldom_collected()
 def run_study(
     file: str | Path,
     selection: Selection | None = None,
@@ -63,24 +64,19 @@ def run_study(
     Raises:
         UserError: anything is wrong with the study; nothing was loaded then.
     """
-    with seldom_collected():
-        return _run_study(file, selection, Path(store), out, watch or _unwatched, tell)
-
-
-def _run_study(file: str | Path, selection: Selection | None, store: Path, out: str | Path | None, watch: Watch, tell: Tell) -> Result:
     started = time.perf_counter()
     plan = resolve(file, selection, tell=tell)
     probe(plan)
     directory = OutDir(Path(out) if out is not None else default_folder(plan))
-    check_seal(plan, directory, store)
+    check_seal(plan, directory, Path(store))
     runs: list[ModelRun] = []
-    with Store(store) as opened:
+    with Store(Path(store)) as opened:
 
         def begin() -> None:
             state_analysis(opened.folder, plan.study.study, dict(plan.statement))
             open_seal(plan, opened.folder)
 
-        finished = run_plan(plan, opened, watch, runs, begin, tell)
+        finished = run_plan(plan, opened, watch or _unwatched, runs, begin, tell)
         if plan.selection.shard is not None:
             n_failed = sum(item.result.reading.status == "failed" for item in finished)
             notes = _shard_lines(plan, runs)

@@ -52,6 +52,18 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """Threads that wait for each other make tiny models a hundred times slower on a busy machine."""
+    # Imported here: most tests do without it, and it takes seconds.
+    import torch
+
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(n_threads)
+
+
 @pytest.fixture(scope="session")
 def repository() -> Path:
     """The root of the repository."""

@@ -10,15 +10,18 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 
-from evalsuite.engines._logits import INVALID, Numbers, embedded, read_logits, scored
+from evalsuite.engines._logits import Numbers, embedded, read_logits, scored
 from evalsuite.engines._packed_attention import KeysValues
 from evalsuite.engines._packed_model import PackedModel
 from evalsuite.engines._padded import give_memory_back, is_out_of_memory, no_memory
 from evalsuite.engines._prefix_order import Arranged, Pack, Place, arrange, cut
 from evalsuite.engines._rows import Row
-from evalsuite.types import Outcome
+from evalsuite.types import Failure, Outcome
 
 T = TypeVar("T")
+
+Compute = Callable[[Arranged, Pack, Mapping[int, KeysValues]], tuple[T, dict[int, KeysValues]]]
+"""What is wanted of a pack, from the keys and values of the path to its first token; and those of the path to the next one's."""
 
 N_LEAST_TOKENS = 32
 """Packs are not made smaller than this when memory runs out: what does not fit then has a path that does not."""
@@ -87,14 +90,7 @@ class Packed:
 
     def score(self, rows: Sequence[Row]) -> Iterator[tuple[Row, Outcome]]:
         """Log-probabilities; each row once, as soon as all its places are known."""
-        suspects: list[Row] = []
-        for row, outcome in self._all(rows, partial(self._scored, share=True)):
-            # Numbers that are not finite may have come from a row beside it.
-            if outcome == INVALID:
-                suspects.append(row)
-            else:
-                yield row, outcome
-        yield from self._all(suspects, partial(self._scored, share=False))
+        yield from tried_apart(rows, lambda own, share: self._all(own, partial(self._scored, share=share)))
 
     def embed(self, rows: Sequence[Row]) -> Iterator[tuple[Row, Outcome]]:
         """Means of the last hidden states. Nothing is shared: a mean needs the hidden states of all its tokens."""
@@ -122,44 +118,38 @@ class Packed:
 
     def _scored(self, rows: Sequence[Row], *, share: bool) -> Iterator[tuple[Row, Outcome]]:
         """Score until memory runs out for good."""
-        arranged, place, kept = arrange(rows, share=share), Place(), dict[int, KeysValues]()
+        arranged = arrange(rows, share=share)
         tallies: dict[int, _Tally] = {}
-        while place.flat < arranged.starts[-1]:
-            pack = cut(arranged, place, self._size.n_tokens, self._size.n_places)
-            found = in_memory(partial(self._numbers, arranged, pack, kept))
-            if found is None:
-                self._smaller(arranged, place, pack)
-                continue
-            numbers, kept = found
-            place = pack.then
+        for pack, numbers in self._packs(arranged, self._size.n_places, self._numbers):
             for row in _entered(arranged, pack, numbers, tallies):
                 yield arranged.rows[row], _outcome(arranged.rows[row], tallies.pop(row))
 
     def _embedded(self, rows: Sequence[Row]) -> Iterator[tuple[Row, Outcome]]:
         """Likewise for means of hidden states."""
-        arranged, place, kept = arrange(rows, share=False), Place(), dict[int, KeysValues]()
+        arranged = arrange(rows, share=False)
         sums: dict[int, torch.Tensor] = {}
-        while place.flat < arranged.starts[-1]:
-            pack = cut(arranged, place, self._size.n_tokens, 1)
-            found = in_memory(partial(self._sums, arranged, place, pack, kept))
-            if found is None:
-                self._smaller(arranged, place, pack)
-                continue
-            parts, kept = found
+        for pack, parts in self._packs(arranged, 1, self._sums):
             for row, part in parts.items():
                 sums[row] = sums[row] + part if row in sums else part
                 if arranged.starts[row + 1] <= pack.then.flat:
                     yield arranged.rows[row], embedded(sums.pop(row) / len(arranged.rows[row].ids))
-            place = pack.then
 
-    def _smaller(self, arranged: Arranged, place: Place, pack: Pack) -> None:
-        """After memory ran out: smaller packs, as long as they can be.
+    def _packs(self, arranged: Arranged, n_places: int, compute: Compute[T]) -> Iterator[tuple[Pack, T]]:
+        """All packs and what is computed of each; they are smaller from where memory runs out.
 
         Raises:
-            NoMemoryError: they cannot.
+            NoMemoryError: they cannot be smaller.
         """
-        if not self._size.halved(pack):
-            raise NoMemoryError(arranged.rows[row_at(arranged, place)])
+        place, kept = Place(), dict[int, KeysValues]()
+        while place.flat < arranged.starts[-1]:
+            pack = cut(arranged, place, self._size.n_tokens, n_places)
+            found = in_memory(partial(compute, arranged, pack, kept))
+            if found is not None:
+                numbers, kept = found
+                place = pack.then
+                yield pack, numbers
+            elif not self._size.halved(pack):
+                raise NoMemoryError(arranged.rows[row_at(arranged, place.flat)])
 
     def _numbers(self, arranged: Arranged, pack: Pack, kept: Mapping[int, KeysValues]) -> tuple[Numbers | None, dict[int, KeysValues]]:
         """What is wanted of a pack, values in the order of its asks; and what is to be kept."""
@@ -182,14 +172,15 @@ class Packed:
         return replace(numbers, values=values), kept
 
     def _sums(
-        self, arranged: Arranged, place: Place, pack: Pack, kept: Mapping[int, KeysValues]
+        self, arranged: Arranged, pack: Pack, kept: Mapping[int, KeysValues]
     ) -> tuple[dict[int, torch.Tensor], dict[int, KeysValues]]:
         """Sum of the hidden states of each row's tokens in a pack, by number of the row; and what is to be kept."""
         hidden, kept = self._model.hidden(pack, kept)
         sums: dict[int, torch.Tensor] = {}
-        row = row_at(arranged, place)
+        first = pack.then.flat - len(pack.ids)
+        row = row_at(arranged, first)
         while row < len(arranged.rows) and arranged.starts[row] < pack.then.flat:
-            begin, end = (int(flat) - place.flat for flat in arranged.starts[row : row + 2])
+            begin, end = (int(flat) - first for flat in arranged.starts[row : row + 2])
             sums[row] = hidden[max(0, begin) : end].sum(dim=0)
             row += 1
         return sums, kept
@@ -207,9 +198,27 @@ def in_memory(compute: Callable[[], T]) -> T | None:
     return None
 
 
-def row_at(arranged: Arranged, place: Place) -> int:
-    """The row to which the next token belongs."""
-    return int(np.searchsorted(arranged.starts, place.flat, side="right")) - 1
+def tried_apart(
+    rows: Sequence[Row], answers: Callable[[Sequence[Row], bool], Iterator[tuple[Row, Outcome]]]
+) -> Iterator[tuple[Row, Outcome]]:
+    """Outcomes of all rows; numbers that are not finite may have come from a row beside theirs, so that such rows are answered again.
+
+    Args:
+        rows: the rows.
+        answers: answers rows, and lets them share what they have in common or not: first it may.
+    """
+    suspects: list[Row] = []
+    for row, outcome in answers(rows, True):
+        if isinstance(outcome, Failure) and outcome.reason == "invalid_logprob":
+            suspects.append(row)
+        else:
+            yield row, outcome
+    yield from answers(suspects, False)
+
+
+def row_at(arranged: Arranged, flat: int) -> int:
+    """The row to which a token belongs."""
+    return int(np.searchsorted(arranged.starts, flat, side="right")) - 1
 
 
 def _entered(arranged: Arranged, pack: Pack, numbers: Numbers | None, tallies: dict[int, _Tally]) -> Iterator[int]:

@@ -201,12 +201,11 @@ class Slots:
         return self.n_slots - len(self.lengths)
 
     def fill(self, layer: int, number: int, path: KeysValues) -> None:
-        """Put the tokens of a row that the pack completes into its slot, if there is one left."""
+        """Put the tokens of a row that the pack completes into its slot."""
         slot, n_tokens = len(self.lengths) + number, path[0].shape[2]
-        if slot < self.n_slots:
-            for stored, found in zip(self._with_columns(layer, path, int(self.coming.max())), path, strict=True):
-                stored[slot, :, :n_tokens] = found[0]
-                stored[slot, :, n_tokens:] = 0
+        for stored, found in zip(self._with_columns(layer, path, int(self.coming.max())), path, strict=True):
+            stored[slot, :, :n_tokens] = found[0]
+            stored[slot, :, n_tokens:] = 0
 
     def append(self, layer: int, keys: KeysValues, at: tuple[torch.Tensor, torch.Tensor]) -> KeysValues:
         """Add one token to every slot in use; returns all of them, up to the longest.

@@ -13,7 +13,7 @@ from evalsuite.engines._decoding import pad
 from evalsuite.engines._logits import picked_logits
 from evalsuite.engines._packed_attention import NAME, KeysValues, NotExactError, PackPass, Pass, SlotPass, Slots, new_slots
 from evalsuite.engines._padded import Padded, takes_positions
-from evalsuite.engines._prefix_order import Arranged, Pack, Place, arrange, cut
+from evalsuite.engines._prefix_order import Pack, Place, arrange, cut
 from evalsuite.engines._rows import Row
 
 TOLERANCE = {torch.float32: 1e-3, torch.float16: 0.05, torch.bfloat16: 0.25}
@@ -77,11 +77,6 @@ class PackedModel:
             "use_cache": False,
             "packed": attending,
         }
-
-
-def n_cached_bytes(kept: Mapping[int, KeysValues]) -> int:
-    """Bytes of keys and values of one token, over all layers."""
-    return sum(side[:, :, :1].numel() * side.element_size() for layer in kept.values() for side in layer)
 
 
 def packed_model(checkpoint: Checkpoint, padded: Padded) -> tuple[PackedModel, int] | str:
@@ -189,7 +184,7 @@ def _plain_logprobs(rows: list[Row], padded: Padded, checkpoint: Checkpoint) -> 
 @torch.inference_mode()
 def _packed_logprobs(rows: list[Row], packed: PackedModel) -> tuple[torch.Tensor, int]:
     """The same by packs of a third of the tokens and by slots, and the bytes that a token's keys and values take."""
-    arranged: Arranged = arrange(rows)
+    arranged = arrange(rows)
     n_tokens = max(1, int(arranged.starts[-1]) // 3)
     longest = max(len(row.ids) for row in rows)
     slots = new_slots(len(rows), longest + 1)
@@ -204,7 +199,7 @@ def _packed_logprobs(rows: list[Row], packed: PackedModel) -> tuple[torch.Tensor
         order.extend(arranged.rows[row].request for row, _ in pack.lasts)
         slots.lengths = np.concatenate([slots.lengths, slots.coming])
         place = pack.then
-    n_bytes = n_cached_bytes({layer: (sides[0][:1], sides[1][:1]) for layer, sides in slots.layers.items()})
+    n_bytes = sum(side[0, :, 0].numel() * side.element_size() for layer in slots.layers.values() for side in layer)
     later = dict(zip(order, packed.step(slots, [0] * len(order)), strict=True))
     found = [after[row.request].float() for row in rows] + [later[row.request] for row in rows]
     return torch.log_softmax(torch.stack(found), dim=-1), n_bytes

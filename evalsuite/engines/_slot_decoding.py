@@ -12,13 +12,13 @@ import numpy as np
 import torch
 
 from evalsuite.engines._decoding import Texts, Writing, advance, choose, start
-from evalsuite.engines._packed import PackSize, in_memory, row_at
+from evalsuite.engines._packed import PackSize, in_memory, row_at, tried_apart
 from evalsuite.engines._packed_attention import KeysValues, Slots, new_slots
 from evalsuite.engines._packed_model import PackedModel
 from evalsuite.engines._padded import no_memory
 from evalsuite.engines._prefix_order import Arranged, Place, arrange, cut
 from evalsuite.engines._rows import Row
-from evalsuite.types import Failure, Outcome
+from evalsuite.types import Outcome
 
 SHARE_FREE = 4
 """New prompts enter when one slot in so many is free: packs are not tiny then, and few slots stand empty."""
@@ -55,16 +55,9 @@ class SlotDecoder:
 
     def generate(self, rows: Sequence[Row]) -> Iterator[tuple[Row, Outcome]]:
         """Text; each row once, as soon as it has ended."""
-        suspects: list[Row] = []
-        for row, outcome in self._all(rows, share=True):
-            # Numbers that are not finite may have come from a row beside it.
-            if isinstance(outcome, Failure) and outcome.reason == "invalid_logprob":
-                suspects.append(row)
-            else:
-                yield row, outcome
-        yield from self._all(suspects, share=False)
+        yield from tried_apart(rows, self._all)
 
-    def _all(self, rows: Sequence[Row], *, share: bool) -> Iterator[tuple[Row, Outcome]]:
+    def _all(self, rows: Sequence[Row], share: bool) -> Iterator[tuple[Row, Outcome]]:
         """Generate for all rows. Where memory runs out there are fewer slots; with one slot the row in it is tried alone."""
         waiting: Sequence[Row] = rows
         while waiting:
@@ -86,7 +79,7 @@ class SlotDecoder:
                 self._most_slots = n_slots // 2
                 continue
             waiting = [row for row in waiting if row is not suspect]
-            yield from self._all([suspect], share=share)
+            yield from self._all([suspect], share)
 
 
 class _Round:
@@ -111,7 +104,7 @@ class _Round:
         return [self._arranged.rows[row] for row in sorted(self._left)]
 
     def _run_out(self) -> None:
-        row = self._writing[0][0] if self._writing else row_at(self._arranged, self._place)
+        row = self._writing[0][0] if self._writing else row_at(self._arranged, self._place.flat)
         self.suspect = self._arranged.rows[row]
 
     def _enter(self) -> Iterator[tuple[Row, Outcome]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -62,6 +63,15 @@ def cache_folder() -> Path:
     return Path(named).expanduser() if named else Path.home() / ".cache" / "evalsuite"
 
 
+def keep_text(file: Path, text: str) -> None:
+    """Write a file of the cache in one step, if the folder can be written to: a home folder that cannot must not stop a study."""
+    with contextlib.suppress(OSError):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", dir=file.parent, prefix=".kept-", delete=False, encoding="utf-8") as stream:
+            stream.write(text)
+        Path(stream.name).replace(file)
+
+
 def _key(file: Path) -> tuple[str, bool]:
     """Cache key of a file as it is now, and whether it has been left alone long enough to trust the key."""
     status = file.stat()
@@ -89,13 +99,5 @@ def _read_cache(file: Path) -> dict[str, str]:
 
 
 def _write_cache(file: Path, fresh: dict[str, str]) -> None:
-    """Add digests. The rename is atomic; of two writers at once one may lose its additions, which costs time only."""
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        content = json.dumps(_read_cache(file) | fresh, indent=0, sort_keys=True)
-        with tempfile.NamedTemporaryFile("w", dir=file.parent, prefix=".fingerprints-", delete=False, encoding="utf-8") as stream:
-            stream.write(content)
-        Path(stream.name).replace(file)
-    except OSError:
-        # a home folder that cannot be written to must not stop a study
-        return
+    """Add digests. Of two writers at once one may lose its additions, which costs time only."""
+    keep_text(file, json.dumps(_read_cache(file) | fresh, indent=0, sort_keys=True))

@@ -15,12 +15,11 @@ import hashlib
 import importlib
 import json
 import sys
-import tempfile
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from evalsuite.models.fingerprints import cache_folder
+from evalsuite.models.fingerprints import cache_folder, keep_text
 
 _AUTO = "transformers.models.auto.tokenization_auto"
 _READ = ("config.json", "tokenizer_config.json")
@@ -67,16 +66,8 @@ def _kept_class(path: str) -> Any:
 
 
 def _keep_class(file: Path | None, chosen: type[Any]) -> None:
-    if file is None or not chosen.__module__.startswith("transformers."):
-        return
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=file.parent, prefix=".class-", delete=False, encoding="utf-8") as stream:
-            stream.write(f"{chosen.__module__}:{chosen.__qualname__}")
-        Path(stream.name).replace(file)
-    except OSError:
-        # a home folder that cannot be written to must not stop a study
-        return
+    if file is not None and chosen.__module__.startswith("transformers."):
+        keep_text(file, f"{chosen.__module__}:{chosen.__qualname__}")
 
 
 def _note(path: str) -> Path | None:

@@ -24,6 +24,8 @@ from evalsuite.errors import UserError
 from evalsuite.types import Failure, Outcome, Prompt, Request, Response, Sampling
 from tests.tiny_checkpoint import N_CONTEXT_TOKENS, save_checkpoint, tiny_config
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 TOLERANCE = 1e-5
 
 TOLERANCES = {"vllm": 1e-4}
@@ -50,15 +52,6 @@ class Subject:
     """Its answers to different kinds come from one distribution (the stub's do not)."""
     loads_quickly: bool = True
     """Tests may open one of their own; if not, they share the one of the suite, and `test_vllm.py` opens another."""
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Threads that wait for each other make tiny models a hundred times slower on a busy machine."""
-    n_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(n_threads)
 
 
 @pytest.fixture(scope="session")

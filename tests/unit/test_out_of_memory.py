@@ -26,21 +26,14 @@ from tests.contract.mixed_requests import STOP_STRINGS, ask, differences, five_s
 from tests.planted import make_project
 from tests.tiny_checkpoint import save_checkpoint, tiny_config
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 TOLERANCE = 1e-5
 MARK = EOS
 """An id of no prompt but those that a test puts it into; a model may write it, but never reads what it ends with."""
 
 Fails = Callable[[int, torch.Tensor], bool]
 """(number of the forward pass from 0 on, ids that it reads) -> whether memory runs out in it."""
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Threads that wait for each other make tiny models a hundred times slower on a busy machine."""
-    n_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(n_threads)
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evalsuite.metrics import METRICS
-from evalsuite.outputs import PLAN_SCHEMA, SCORES_SCHEMA, UNREAD, TableWriter, prompts_at, read_scores
+from evalsuite.outputs import PLAN_SCHEMA, SCORES_SCHEMA, UNREAD, TableWriter, analysed_scores, prompts_at
 from evalsuite.report.explorer_packing import _shares
 from evalsuite.stats.columns import rows_of
 from evalsuite.stats.tables import KEPT_COLUMNS, UNIT, Condition, PairedUnits, empty_units, sample_means, split_conditions
@@ -86,7 +86,7 @@ def test_scores_are_read_as_they_were_written(tmp_path: Path) -> None:
     with TableWriter(tmp_path / "scores.parquet", SCORES_SCHEMA) as table:
         for row in rows:
             table.add(row)
-    frame = read_scores(tmp_path / "scores.parquet")
+    frame = analysed_scores(tmp_path / "scores.parquet")
     assert list(frame.columns) == [name for name in SCORES_SCHEMA.names if name not in UNREAD]
     shares = rows_of(frame["p_choices"])
     assert shares[0].tolist() == [0.25, 0.75]

@@ -7,7 +7,7 @@ import json
 import math
 import socket
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,16 +26,9 @@ from evalsuite.errors import UserError
 from evalsuite.types import Failure, Outcome, Prompt, Request, Response, Sampling
 from tests.tiny_checkpoint import N_CONTEXT_TOKENS, byte_tokenizer, save_checkpoint, tiny_config
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 TEXTS = ("hello", "a longer prompt " * 3, "x", "and one in between")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Threads that wait for each other make tiny models a hundred times slower on a busy machine."""
-    n_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(n_threads)
 
 
 @pytest.fixture
@@ -201,6 +194,7 @@ def test_no_context_length(tmp_path: Path) -> None:
         ({"quantisation": "gptq"}, "the checkpoint's own scheme is none"),
         ({"options": {"batch_token": 1}}, "did you mean batch_tokens"),
         ({"options": {"batch_tokens": 0}}, "1 or more"),
+        ({"options": {"streams": 0}}, "1 or more"),
         ({"options": {"attention": "flash"}}, "sdpa or eager"),
     ],
 )
