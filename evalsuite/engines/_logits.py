@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from threading import get_ident
 from typing import Any
 
 import numpy as np
@@ -40,9 +41,11 @@ def picked_logits(model: Any, at: tuple[torch.Tensor, torch.Tensor], arguments: 
     Raises:
         RuntimeError: a model that does not apply its output layer to all places alike.
     """
+    thread = get_ident()
 
     def pick(_module: torch.nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
-        return (inputs[0][at].unsqueeze(0), *inputs[1:])
+        # The model is everybody's: other streams pick places of their own.
+        return (inputs[0][at].unsqueeze(0), *inputs[1:]) if get_ident() == thread else inputs
 
     hook = model.get_output_embeddings().register_forward_pre_hook(pick)
     try:

@@ -16,7 +16,7 @@ from evalsuite.types import Kind
 KINDS: frozenset[Kind] = frozenset({"generate", "next", "continuation", "prompt", "embed"})
 DTYPES = ("float32", "float16", "bfloat16")
 ATTENTION = ("sdpa", "eager")
-OPTIONS = ("batch_tokens", "attention", "share_prefixes", "kv_cache_gib")
+OPTIONS = ("batch_tokens", "attention", "share_prefixes", "kv_cache_gib", "streams")
 LIBRARIES = ("torch", "transformers")
 WEIGHT_FILES = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
 """In the order of preference; the `.bin` files are read by torch with `weights_only`, so that no code in them runs."""
@@ -85,7 +85,7 @@ def _setting_faults(settings: EngineSettings) -> Iterator[tuple[str, str, str]]:
             yield name, str(value), nearest(name, OPTIONS)
         if name == "attention" and value not in ATTENTION:
             yield name, str(value), "sdpa or eager"
-        if name == "batch_tokens" and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+        if name in ("batch_tokens", "streams") and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
             yield name, str(value), "a whole number of 1 or more"
         if name == "share_prefixes" and not isinstance(value, bool):
             yield name, str(value), "true or false"

@@ -21,6 +21,7 @@ from evalsuite.engines._packed_model import packed_model
 from evalsuite.engines._padded import Padded
 from evalsuite.engines._rows import Row, put_together, rows_of
 from evalsuite.engines._slot_decoding import Ends, SlotDecoder
+from evalsuite.engines._streams import in_streams, n_streams_of
 from evalsuite.engines._transformers_light import KINDS, setting_faults
 from evalsuite.engines.base import EngineInfo, EngineSettings
 from evalsuite.errors import Fault, UserError
@@ -46,7 +47,7 @@ def load(path: str, settings: EngineSettings) -> TransformersEngine:
     """Load a checkpoint from a local folder.
 
     Options: `batch_tokens` (tokens per batch, halved when memory runs out), `attention` (sdpa or eager), `share_prefixes` (False: plain
-    padded batches), `kv_cache_gib` (memory for keys and values of generations under way).
+    padded batches), `kv_cache_gib` (memory for keys and values of generations under way), `streams` (packs computed at once).
 
     Raises:
         UserError: an option or setting that is not known, or a folder that does not hold a whole causal language model.
@@ -70,6 +71,7 @@ class TransformersEngine:
     def __init__(self, checkpoint: Checkpoint, settings: EngineSettings) -> None:
         device = checkpoint.device
         self._checkpoint: Checkpoint | None = checkpoint
+        self._n_streams = int(settings.options.get("streams", n_streams_of(device)))
         n_batch_tokens = int(settings.options.get("batch_tokens", N_BATCH_TOKENS[device.type]))
         n_logit_rows = max(1, N_LOGITS[device.type] // checkpoint.n_vocabulary)
         self._size = PackSize(n_tokens=n_batch_tokens, n_places=n_logit_rows)
@@ -134,10 +136,14 @@ class TransformersEngine:
 
     def _answers(self, scored: Sequence[Row], embedded: Sequence[Row], generated: Sequence[Row]) -> Iterator[tuple[Row, Outcome]]:
         """Each row once, in any order."""
-        scorer, decoder = self._packed or (self._padded, self._padded)
-        yield from scorer.score(scored)
-        yield from scorer.embed(embedded)
-        yield from decoder.generate(generated)
+        if self._packed is None:
+            yield from self._padded.score(scored)
+            yield from self._padded.embed(embedded)
+            yield from self._padded.generate(generated)
+            return
+        scorer, decoder = self._packed
+        for rows, answers in ((scored, scorer.score), (embedded, scorer.embed), (generated, decoder.generate)):
+            yield from in_streams(rows, answers, self._n_streams, self._size.n_tokens)
 
     def choose_way(self, settings: EngineSettings) -> None:
         """Answer in packs if the model can be computed so exactly; to be called once, before anything is asked."""
@@ -153,10 +159,10 @@ class TransformersEngine:
             self._notes = (f"plain padded batches: {found}",)
             return
         model, n_bytes = found
-        n_cached_tokens = max(1, _n_cache_bytes(settings, checkpoint) // n_bytes)
+        n_cached_tokens = max(1, _n_cache_bytes(settings, checkpoint) // n_bytes // self._n_streams)
         tokenizer = checkpoint.tokenizer
         ends = Ends(texts=Texts(tokenizer), special_ids=special_ids_of(tokenizer), end_ids=checkpoint.end_ids)
-        slots = MOST_SLOTS[checkpoint.device.type]
+        slots = max(1, MOST_SLOTS[checkpoint.device.type] // self._n_streams)
         decoder = SlotDecoder(model, self._size, ends, most_slots=slots, n_cached_tokens=n_cached_tokens)
         self._packed = Packed(model, self._size), decoder
         self._notes = ("beginnings that prompts have in common are computed once, no padding",)

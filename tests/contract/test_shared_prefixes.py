@@ -42,6 +42,8 @@ from tests.contract.mixed_requests import (
 from tests.contract.tiny_checkpoints import N_LONG_ROPE_TOKENS, TINY, save_tiny
 from tests.tiny_checkpoint import N_CONTEXT_TOKENS
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 TOLERANCE = 1e-4
 """Between the two ways, in float32."""
 
@@ -54,19 +56,12 @@ N_OTHER_REQUESTS = 120
 SMALL = {"batch_tokens": 64}
 """Less than half of the longest path: paths are cut into several packs."""
 
+STREAMS = {**SMALL, "streams": 2}
+
 WHOLE = os.environ.get("EVALSUITE_WHOLE") == "1"
-"""All architectures with small packs too: some minutes."""
+"""All architectures with small packs in streams too: some minutes."""
 
 PROMISED = ("llama", "mistral", "qwen2", "qwen2 of two layer types", "gemma", "phi")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Threads that wait for each other make tiny models a hundred times slower on a busy machine."""
-    n_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(n_threads)
 
 
 def settings_of(*, share: bool, dtype: str = "float32", **options: Any) -> EngineSettings:
@@ -206,8 +201,8 @@ def test_every_kind_was_answered_by_plain_batches(desk: Desk) -> None:
 
 @pytest.mark.parametrize(
     ("name", "options"),
-    [*((name, {}) for name in TINY), *((name, SMALL) for name in (TINY if WHOLE else PROMISED))],
-    ids=[*(f"{name}-whole" for name in TINY), *(f"{name}-small" for name in (TINY if WHOLE else PROMISED))],
+    [*((name, {}) for name in TINY), *((name, STREAMS) for name in (TINY if WHOLE else PROMISED))],
+    ids=[*(f"{name}-whole" for name in TINY), *(f"{name}-streams of small packs" for name in (TINY if WHOLE else PROMISED))],
 )
 def test_sharing_changes_no_answer(desk: Desk, name: str, options: Mapping[str, Any]) -> None:
     work = desk.work(name)
