@@ -6,8 +6,9 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-THRESHOLDS = (50_000, 20, 100)
-"""Objects more than before until the young ones are looked through, and how often that happens until the older and all others are."""
+THRESHOLDS = (1_000_000, 20, 100)
+"""Objects more than before until the young ones are looked through, and how often that happens until the older and all others are. Two
+waves with their programs and answers are about as many: at fewer each of them is looked through while it lives."""
 
 
 @contextmanager

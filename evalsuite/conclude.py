@@ -37,7 +37,6 @@ from evalsuite.stats.design import AnalysisDesign
 from evalsuite.stats.eyes_off import EyesOff, eyes_off_frames
 from evalsuite.stats.perturbed import Perturbed
 from evalsuite.stats.tables import estimate_frame, split_conditions
-from evalsuite.store import Store
 from evalsuite.types import Prompt, Tell
 
 if TYPE_CHECKING:
@@ -90,7 +89,7 @@ class Concluded:
 def conclude(
     plan: Plan,
     out: OutDir,
-    store: Store,
+    store: Path,
     changes: Sequence[Mapping[str, Any]],
     tell: Tell,
     versions: Mapping[str, str] | None = None,
@@ -101,7 +100,7 @@ def conclude(
     Args:
         plan: the study.
         out: its out directory, with plan.parquet and scores.parquet.
-        store: says on what the answers were computed.
+        store: folder of the store, which says on what the answers were computed.
         changes: what was changed in the analysis since it was stated; any makes every result exploratory.
         tell: told of progress.
         versions: of the libraries when the study ran; None: those of now.
@@ -310,7 +309,7 @@ def _report_manifest(plan: Plan, conclusion: Conclusion) -> dict[str, Any]:
             for name, facts in data
         },
         "seeds": {"study": plan.study.seed},
-        "plan_hash": plan.digest(),
+        "plan_hash": plan.digest,
         "analysis_hash": analysis_hash(plan),
         "analysis_changes": list(conclusion.changes),
     }

@@ -98,7 +98,9 @@ def _hash_of_texts(question: str, context: str, choices: tuple[str, ...], refere
 
 
 def _hash_of(parts: Sequence[object]) -> str:
-    text = unicodedata.normalize("NFC", _AS_JSON.encode(parts))
+    text = _AS_JSON.encode(parts)
+    if not text.isascii():
+        text = unicodedata.normalize("NFC", text)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 

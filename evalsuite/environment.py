@@ -6,11 +6,12 @@ import math
 import platform
 from collections.abc import Mapping
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from evalsuite.cards import Task
 from evalsuite.plan import Plan
-from evalsuite.store import Store, engine_notes
+from evalsuite.store import engine_notes
 
 LIBRARIES = ("torch", "transformers", "tokenizers", "datasets", "numpy", "scipy", "pandas", "pyarrow", "rouge-score")
 """Libraries whose version can change a number."""
@@ -21,11 +22,11 @@ def _versions(plan: Plan) -> dict[str, str]:
     return {"python": platform.python_version(), **{name: version(name) for name in (*LIBRARIES, *own)}}
 
 
-def environment_of(plan: Plan, store: Store, versions: Mapping[str, str] | None) -> dict[str, Any]:
+def environment_of(plan: Plan, store: Path, versions: Mapping[str, str] | None) -> dict[str, Any]:
     """On what the answers were computed and from what; the same whoever asks, as long as the store is the same."""
     return {
         "versions": dict(sorted((versions or _versions(plan)).items())),
-        "engines": {name: engine_notes(store.folder, model.identity) for name, model in plan.models.items()},
+        "engines": {name: engine_notes(store, model.identity) for name, model in plan.models.items()},
         "weights": {
             name: {
                 "fingerprint": model.checkpoint.fingerprint,

@@ -23,7 +23,7 @@ from evalsuite.seals import Holdout
 def analysis_part(plan: Plan, found: Conclusion) -> dict[str, Any]:
     """What a re-scoring replaces: the analysis, what was changed in it, and the counts."""
     return {
-        "plan_hash": plan.digest(),
+        "plan_hash": plan.digest,
         "analysis": dict(plan.statement),
         "analysis_hash": analysis_hash(plan),
         "analysis_changes": found.changes,

@@ -10,6 +10,7 @@ import datetime
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -222,6 +223,7 @@ class Plan:
         analysis = self.study.analysis.model_copy(update={"primary": primary})
         return self.study.model_copy(update={"pairs": pairs, "tasks": tasks, "analysis": analysis})
 
+    @cached_property
     def digest(self) -> str:
         """sha256 over everything that decides what is asked and how it is judged, without the file's place."""
         content = {

@@ -45,7 +45,7 @@ def report_study(out: str | Path, *, store: str | Path = ".evalsuite/store", tel
     Raises:
         UserError: the directory or the study in it is not in order.
     """
-    directory = OutDir(Path(out))
+    directory, folder = OutDir(Path(out)), Path(store)
     keys, facts = recorded_keys(directory), recorded_facts(directory)
     manifest = read_manifest(directory)
     before = _before(directory, manifest)
@@ -54,7 +54,7 @@ def report_study(out: str | Path, *, store: str | Path = ".evalsuite/store", tel
     plan = replace(resolved, file=Path(manifest["study_file"]))  # the command is that of the run
     _check_contents(plan, directory)
     _check_foreign(plan, directory, manifest)
-    with Store(Path(store)) as opened:
+    with Store(folder) as opened:
         _check_store(opened, keys)
         with TableWriter(directory.scores, SCORES_SCHEMA) as scores_table:
             for model in plan.models.values():
@@ -64,10 +64,12 @@ def report_study(out: str | Path, *, store: str | Path = ".evalsuite/store", tel
                 for cell in plan.cells(model.name):
                     for row in refused_rows(plan, cell):
                         scores_table.add(row)
-        state_analysis(opened.folder, plan.study.study, dict(plan.statement))
-        sealed = holdout_of(plan, directory, opened.folder)
-        concluded = conclude(plan, directory, opened, changes_of(plan, opened), tell, manifest.get("versions"), sealed)
         damage = damage_of(opened)
+    # As `study.run_study`: what recalled the answers is not kept beside the statistics.
+    del keys, facts
+    state_analysis(folder, plan.study.study, dict(plan.statement))
+    sealed = holdout_of(plan, directory, folder)
+    concluded = conclude(plan, directory, folder, changes_of(plan, folder), tell, manifest.get("versions"), sealed)
     manifest.update(analysis_part(plan, concluded.found))
     write_json(directory.manifest, manifest)
     result = result_of(plan, directory, concluded, [], damage)

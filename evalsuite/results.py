@@ -148,9 +148,9 @@ def spent_lines(runs: Iterable[ModelRun]) -> list[str]:
     ]
 
 
-def changes_of(plan: Plan, store: Store) -> list[dict[str, Any]]:
+def changes_of(plan: Plan, store: Path) -> list[dict[str, Any]]:
     """What was changed in the analysis since it was first stated in this store; empty if nothing was."""
-    statements = analysis_statements(store.folder, plan.study.study)
+    statements = analysis_statements(store, plan.study.study)
     now = orjson.loads(orjson.dumps(dict(plan.statement)))
     made = next((statement.at for statement in statements if statement.analysis == now), time.time())
     return statement_changes(statements[0].analysis, now, made) if statements else []

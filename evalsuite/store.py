@@ -165,21 +165,20 @@ class Store:
         self.close()
 
     def close(self) -> None:
-        """Close all files. Idempotent."""
+        """Close all files and give the index back. Idempotent."""
         for descriptor in self._open.values():
             os.close(descriptor)
         if self._writes_to is not None:
             os.close(self._writes_to)
         self._open, self._paths, self._own, self._writes_to = {}, [], None, None
+        self._answers, self._transient, self._failed_at = {}, {}, {}
 
     def refresh(self) -> None:
         """Read what other processes have added since the last look."""
         if not self.folder.is_dir():
             return
-        known = set(self._paths)
-        for path in sorted(self.folder.glob("journal-*.jsonl")):
-            if path not in known:
-                self._add_file(path)
+        for path in sorted(set(self.folder.glob("journal-*.jsonl")).difference(self._paths)):
+            self._add_file(path)
         for number in range(len(self._paths)):
             if number != self._own:
                 self._scan(number)

@@ -68,13 +68,15 @@ def run_study(
     plan = resolve(file, selection, tell=tell)
     probe(plan)
     directory = OutDir(Path(out) if out is not None else default_folder(plan))
-    check_seal(plan, directory, Path(store))
+    folder = Path(store)
+    check_seal(plan, directory, folder)
     runs: list[ModelRun] = []
-    with Store(Path(store)) as opened:
+    # Closed before statistics begin: the index of a million answers takes as much memory as a table of them.
+    with Store(folder) as opened:
 
         def begin() -> None:
-            state_analysis(opened.folder, plan.study.study, dict(plan.statement))
-            open_seal(plan, opened.folder)
+            state_analysis(folder, plan.study.study, dict(plan.statement))
+            open_seal(plan, folder)
 
         finished = run_plan(plan, opened, watch or _unwatched, runs, begin, tell)
         if plan.selection.shard is not None:
@@ -90,13 +92,13 @@ def run_study(
                 for row in score_rows(plan, item.name, item.result, item.keys):
                     scores_table.add(row)
         begin()  # where the store held everything, nothing was asked and nothing stated yet
-        write_text(directory.study, study_as_yaml(_placed(plan.as_run(), directory)))
-        write_json(directory.preparations, preparation_rows(run.preparations for run in runs))
-        write_json(directory.timings, timing_rows(directory.timings, plan.digest(), {run.model: run.timings for run in runs}))
-        journal_run(plan, opened.folder)
-        sealed = holdout_of(plan, directory, opened.folder)
-        concluded = conclude(plan, directory, opened, changes_of(plan, opened), tell, holdout=sealed)
         damage = damage_of(opened)
+    write_text(directory.study, study_as_yaml(_placed(plan.as_run(), directory)))
+    write_json(directory.preparations, preparation_rows(run.preparations for run in runs))
+    write_json(directory.timings, timing_rows(directory.timings, plan.digest, {run.model: run.timings for run in runs}))
+    journal_run(plan, folder)
+    sealed = holdout_of(plan, directory, folder)
+    concluded = conclude(plan, directory, folder, changes_of(plan, folder), tell, holdout=sealed)
     write_manifest(plan, directory, concluded.found, runs, time.perf_counter() - started)
     return result_of(plan, directory, concluded, runs, damage)
 

@@ -94,7 +94,7 @@ def open_seal(plan: Plan, store: Path) -> None:
 def journal_run(plan: Plan, store: Path) -> None:
     """Journal that a report on a study with a sealed part is made."""
     if plan.study.holdout is not None:
-        ran = Ran(study=plan.study.study, at=time.time(), plan=plan.digest(), unsealed=plan.selection.unseal, seals=_seals(plan))
+        ran = Ran(study=plan.study.study, at=time.time(), plan=plan.digest, unsealed=plan.selection.unseal, seals=_seals(plan))
         note_run(store, ran)
 
 

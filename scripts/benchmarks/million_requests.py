@@ -1,8 +1,9 @@
 """A study of a million requests from its file to its report, with the stub engine and its tokenizer of bytes.
 
 Two models, ten tasks, three perturbations that make five renditions of every question, letters. Every request differs from every
-other, so that the engine is really asked as often as it says. Rendering (with tokenizing) and what the stub computes depend on
-tokenizer and engine: they are timed apart. Everything else is ours, from reading the study to the last file of the report.
+other, so that the engine is really asked as often as it says. The study runs as always, without clocks in its way. Rendering (with
+tokenizing) and what the stub computes depend on tokenizer and engine: a part of the study's requests is rendered and answered once more
+for that, and so much is taken off. Everything else is ours, from reading the study to the last file of the report.
 
 Run as a module it is the measured side: python -m benchmarks.million_requests N_REQUESTS
 """
@@ -16,8 +17,9 @@ import sys
 import tempfile
 import textwrap
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -27,9 +29,17 @@ import numpy as np
 
 from benchmarks.claims import Claim
 from benchmarks.sides import SCRIPTS
-from benchmarks.strategy_overhead import Clocks, timed_parts, working_in
+from benchmarks.strategy_overhead import working_in
 from evalsuite import conclude, study
-from evalsuite.outputs import TableWriter
+from evalsuite.collection import seldom_collected
+from evalsuite.engines import open_engine
+from evalsuite.engines.base import Engine
+from evalsuite.plan import Selection
+from evalsuite.programs import answers_of, prepare_all
+from evalsuite.prompts import renderer_for
+from evalsuite.resolve import resolve
+from evalsuite.types import Request
+from evalsuite.waves import Answered, Asked
 
 N_LARGE, N_SMALL = 1_000_000, 100_000
 """Requests of the large study and of the one beside it."""
@@ -54,13 +64,14 @@ TASKS = (choice_task(name="{name}", file="questions.jsonl", id="id", group="id",
 
 STAGES: Mapping[str, tuple[tuple[Any, tuple[str, ...]], ...]] = {
     "plan": ((study, ("resolve", "probe")),),
-    "scoring": ((study, ("plan_row", "score_rows")),),
-    "statistics": ((conclude, ("compare_frames", "estimate_frame", "analyse", "own_aggregates")),),
-    "tables": ((TableWriter, ("_pack",)),),
     "conclude": ((study, ("conclude",)),),
+    "statistics": ((conclude, ("compare_frames", "estimate_frame", "analyse", "own_aggregates")),),
     "report": ((conclude, ("explorer_of", "flip_examples", "findings_of", "build", "write_report", "model_card")),),
 }
-"""Stage to what is called for it and by whom; the run's own stages are clocked below."""
+"""Stage to what is called for it and by whom: a few calls, so that looking at the clock costs nothing. What is left is the run itself."""
+
+N_APART = 100_000
+"""Requests of the study that are rendered and answered once more, apart, to know how much of the run's time that is."""
 
 needs: tuple[str, ...] = ()
 """What is missing for it."""
@@ -151,19 +162,24 @@ def write_project(project: Path, n_questions: int) -> Path:
 
 
 @contextmanager
-def timed_stages(clocks: Clocks) -> Iterator[None]:
-    """While it lasts, what a study calls is timed."""
+def timed_stages(seconds: dict[str, float]) -> Iterator[None]:
+    """While it lasts, processor seconds are counted by stage."""
 
-    def whole(call: Callable[..., Any]) -> Callable[..., Any]:
-        return lambda *arguments: list(call(*arguments))
+    def timed(stage: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        def counted(*arguments: Any, **named: Any) -> Any:
+            started = time.process_time()
+            try:
+                return call(*arguments, **named)
+            finally:
+                seconds[stage] = seconds.get(stage, 0.0) + time.process_time() - started
+
+        return counted
 
     with ExitStack() as stack:
-        stack.enter_context(timed_parts(clocks))
         for stage, calls in STAGES.items():
             for holder, names in calls:
                 for name in names:
-                    call = getattr(holder, name)
-                    stack.enter_context(patch.object(holder, name, clocks.around(stage, whole(call) if name == "score_rows" else call)))
+                    stack.enter_context(patch.object(holder, name, timed(stage, getattr(holder, name))))
         yield
 
 
@@ -172,29 +188,76 @@ def run(n_requests: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         project = Path(folder)
         file = write_project(project, n_requests // (N_TASKS * N_SHOWN * len(MODELS)))
-        clocks = Clocks()
+        stages: dict[str, float] = {}
         memory_gib: dict[str, float] = {}
-        with working_in(project), timed_stages(clocks), noted_memory(memory_gib):
-            started, on_the_clock = time.process_time(), time.perf_counter()
-            result = study.run_study(file, store="store", out="out")
-            whole, wall = time.process_time() - started, time.perf_counter() - on_the_clock
-    whole -= clocks.own_s()
+        with working_in(project):
+            with timed_stages(stages), noted_memory(memory_gib):
+                started, on_the_clock = time.process_time(), time.perf_counter()
+                result = study.run_study(file, store="store", out="out")
+                whole, wall = time.process_time() - started, time.perf_counter() - on_the_clock
+            memory_gib["whole"] = largest_gib()
+            apart = seconds_apart(file)
     n_asked, n_failed = sum(run.n_asked for run in result.runs), sum(run.n_failed for run in result.runs)
     if n_asked != n_requests or n_failed:
         raise RuntimeError(f"{n_asked} of {n_requests} requests were asked, {n_failed} failed")
-    spent = clocks.seconds
-    seconds = {name: spent[name] for name in ("plan", "scoring", "tables", "statistics", "report", "rendering", "engine")}
-    seconds["keys"], seconds["store"] = spent["keys"], spent["waves"] - spent["engine"]
-    seconds["conclude, rest"] = spent["conclude"] - spent["statistics"] - spent["report"]
-    # Programs, and whatever no clock stands at.
-    seconds["programs and rest"] = whole - sum(seconds.values())
-    return {
-        "n_asked": n_asked,
-        "seconds": seconds,
-        "whole": whole,
-        "wall": wall,
-        "memory_gib": {**memory_gib, "whole": largest_gib()},
-    }
+    seconds = {name: each * n_requests for name, each in apart.items()}
+    seconds |= {name: stages[name] for name in ("plan", "statistics", "report")}
+    seconds["conclude, rest"] = stages["conclude"] - stages["statistics"] - stages["report"]
+    seconds["run"] = whole - sum(seconds.values())
+    return {"n_asked": n_asked, "seconds": seconds, "whole": whole, "wall": wall, "memory_gib": memory_gib}
+
+
+@dataclass(slots=True)
+class Noting:
+    """A renderer that notes what is asked of it."""
+
+    renderer: Any
+    calls: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = field(default_factory=list)
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self.renderer, name)
+        if not callable(value):
+            return value
+
+        def noted(*arguments: Any, **named: Any) -> Any:
+            self.calls.append((name, arguments, named))
+            return value(*arguments, **named)
+
+        return noted
+
+
+@seldom_collected()
+def seconds_apart(file: Path) -> dict[str, float]:
+    """Processor seconds per request of rendering and of the engine: a part of the study's requests once more, and nothing else beside."""
+    plan = resolve(file, Selection(limit=N_APART // (N_TASKS * N_SHOWN * len(MODELS))))
+    rendering = engine_s = 0.0
+    n_requests = 0
+    for model in plan.models.values():
+        noting = Noting(renderer_for(model.checkpoint, model.entry.chat, plan.study.prompting))
+        requests: list[Request] = []
+        with open_engine(model.checkpoint.path, model.settings) as engine:
+
+            def answer(wave: Sequence[Asked[Any]], engine: Engine = engine, requests: list[Request] = requests) -> list[Answered]:
+                asked = [one.request for one in wave]
+                requests.extend(asked)
+                outcomes = dict(engine.run(asked))
+                return [Answered(key="", outcome=outcomes[place]) for place in range(len(asked))]
+
+            prepared = prepare_all(plan, model, noting, answer)
+            for _ in answers_of(plan, model, noting, answer, prepared):
+                pass
+            anew = renderer_for(model.checkpoint, model.entry.chat, plan.study.prompting)
+            started = time.process_time()
+            for name, arguments, named in noting.calls:
+                getattr(anew, name)(*arguments, **named)
+            rendered = time.process_time()
+            for _ in engine.run(requests):
+                pass
+            answered = time.process_time()
+        rendering += rendered - started
+        engine_s += answered - rendered
+        n_requests += len(requests)
+    return {"rendering": rendering / n_requests, "engine": engine_s / n_requests}
 
 
 def largest_gib() -> float:
