@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 import pandas as pd
 
-from evalsuite.collection import seldom_collected
+from evalsuite.collection import give_freed_memory_back, seldom_collected
 from evalsuite.conclude import conclude
 from evalsuite.config import load_study
 from evalsuite.data import content_hash
@@ -67,6 +67,7 @@ def report_study(out: str | Path, *, store: str | Path = ".evalsuite/store", tel
         damage = damage_of(opened)
     # As `study.run_study`: what recalled the answers is not kept beside the statistics.
     del keys, facts
+    give_freed_memory_back()
     state_analysis(folder, plan.study.study, dict(plan.statement))
     sealed = holdout_of(plan, directory, folder)
     concluded = conclude(plan, directory, folder, changes_of(plan, folder), tell, manifest.get("versions"), sealed)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evalsuite.collection import seldom_collected
+from evalsuite.collection import give_freed_memory_back, seldom_collected
 from evalsuite.conclude import conclude
 from evalsuite.config import Study, study_as_yaml
 from evalsuite.errors import Fault, UserError
@@ -93,6 +93,7 @@ def run_study(
                     scores_table.add(row)
         begin()  # where the store held everything, nothing was asked and nothing stated yet
         damage = damage_of(opened)
+    give_freed_memory_back()
     write_text(directory.study, study_as_yaml(_placed(plan.as_run(), directory)))
     write_json(directory.preparations, preparation_rows(run.preparations for run in runs))
     write_json(directory.timings, timing_rows(directory.timings, plan.digest, {run.model: run.timings for run in runs}))
