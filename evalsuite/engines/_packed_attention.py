@@ -37,7 +37,8 @@ N_SPARE_COLUMNS = 64
 KeysValues = tuple[torch.Tensor, torch.Tensor]
 
 Block = tuple[int, int, int, torch.Tensor | None]
-"""First query, the one behind the last, number of keys, mask that is added; no mask: a row from its beginning, causal."""
+"""First query, the one behind the last, number of keys, mask that is added; no mask: a row from its beginning, causal, or one query that
+sees all keys."""
 
 
 class NotExactError(Exception):
@@ -78,12 +79,20 @@ AttentionInterface.register(NAME, attention)
 class PackPass:
     """One pack. Keys and values of the path to its first token come in, those of the path to the next one go out."""
 
-    def __init__(self, pack: Pack, kept: Mapping[int, KeysValues], slots: Slots | None = None) -> None:
-        self._pack, self._kept, self._slots = pack, kept, slots
+    def __init__(self, pack: Pack, kept: Mapping[int, KeysValues], slots: Slots | None = None, last: int | None = None) -> None:
+        """See the class.
+
+        Args:
+            pack: what is computed.
+            kept: keys and values of the path to its first token, by layer.
+            slots: get those of the rows that it completes.
+            last: number of a layer behind which only the places of the pack are read: others are not attended from there.
+        """
+        self._pack, self._kept, self._slots, self._last = pack, kept, slots, last
         self._gathers = [self._runs(np.concatenate([unit.base, np.arange(unit.begin, unit.end) + pack.n_kept])) for unit in pack.units]
         self._keep = self._runs(pack.keep)
         self._lasts = [self._runs(path) for _, path in pack.lasts] if slots is not None else []
-        self._cut: dict[tuple[int, int | None], Sequence[Block]] = {}
+        self._cut: dict[tuple[int, int | None, bool], Sequence[Block]] = {}
         self._n_kept_pairs = 0
         self.kept: dict[int, KeysValues] = {}
         """By layer, once all layers are computed."""
@@ -94,10 +103,12 @@ class PackPass:
         """See `Pass`."""
         self.windows[layer] = window
         own = (self._kept.get(layer), keys)
-        out = query.new_empty(1, query.shape[2], query.shape[1], keys[1].shape[-1])
+        few = layer == self._last
+        made = query.new_zeros if few else query.new_empty
+        out = made(1, query.shape[2], query.shape[1], keys[1].shape[-1])
         for number, unit in enumerate(self._pack.units):
             key, value = _gathered(own, self._gathers[number])
-            for begin, end, n_keys, mask in self._blocks(number, unit, window, query):
+            for begin, end, n_keys, mask in self._blocks(number, unit, window, query, few):
                 part = _attended(query[:, :, begin:end], key[:, :, :n_keys], value[:, :, :n_keys], mask, scale)
                 out[:, begin:end] = part.transpose(1, 2)
         if self._pack.keep.size:
@@ -121,26 +132,32 @@ class PackPass:
             runs.append((first < n_kept, first - shift, first - shift + end - begin))
         return runs
 
-    def _blocks(self, number: int, unit: Unit, window: int | None, query: torch.Tensor) -> Sequence[Block]:
+    def _blocks(self, number: int, unit: Unit, window: int | None, query: torch.Tensor, few: bool) -> Sequence[Block]:
         """How a unit is computed; its masks are made once for all layers of a window."""
-        known = self._cut.get((number, window))
+        known = self._cut.get((number, window, few))
         if known is not None:
             return known
-        blocks = self._blocks_of(unit, window, query)
+        blocks = self._blocks_of(unit, window, query, few)
         self._n_kept_pairs += sum(mask.numel() for _, _, _, mask in blocks if mask is not None)
         if self._n_kept_pairs <= N_KEPT_PAIRS:
-            self._cut[number, window] = blocks
+            self._cut[number, window, few] = blocks
         return blocks
 
-    def _blocks_of(self, unit: Unit, window: int | None, query: torch.Tensor) -> Sequence[Block]:
+    def _blocks_of(self, unit: Unit, window: int | None, query: torch.Tensor, few: bool) -> Sequence[Block]:
         n, n_base = unit.end - unit.begin, len(unit.base)
         plain = is_plain(self._pack, unit, window)
+        places = self._pack.places
+        own = places[np.searchsorted(places, unit.begin) : np.searchsorted(places, unit.end)] - unit.begin
+        if few and plain:
+            return [(unit.begin + place, unit.begin + place + 1, n_base + place + 1, None) for place in own.tolist()]
         if plain and not n_base:
             return [(unit.begin, unit.end, n, None)]
         n_rows = max(1, N_MASK_PAIRS // (n_base + n))
         blocks: list[Block] = []
         for begin in range(0, n, n_rows):
             end = min(n, begin + n_rows)
+            if few and not ((begin <= own) & (own < end)).any():
+                continue
             hidden = _after_base(begin, end, n_base) if plain else ~torch.from_numpy(visible(self._pack, unit, window, begin, end))
             mask = torch.zeros(hidden.shape, dtype=query.dtype).masked_fill_(hidden, -math.inf).to(query.device)
             blocks.append((unit.begin + begin, unit.begin + end, n_base + end, mask))

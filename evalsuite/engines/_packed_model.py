@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from threading import get_ident
 from typing import Any
 
 import numpy as np
@@ -27,11 +29,22 @@ ROTARY = frozenset({"default", "linear", "llama3", "yarn", "proportional"})
 """Kinds of rotary position embedding whose angles depend on a token's position alone."""
 
 
+SHARE_WANTED = 8
+"""Behind the last layer only the wanted places are read; where they are one in so many or fewer, that layer is computed for them alone."""
+
+
 class PackedModel:
     """Forward passes of one checkpoint, over packs and over slots."""
 
-    def __init__(self, checkpoint: Checkpoint) -> None:
-        self._model, self._device = checkpoint.model, checkpoint.device
+    def __init__(self, checkpoint: Checkpoint, last: torch.nn.Module | None = None) -> None:
+        """See the class.
+
+        Args:
+            checkpoint: loaded.
+            last: what the last layer computes of each token by itself, after its attention; None: it is computed for all tokens.
+        """
+        self._model, self._device, self._last = checkpoint.model, checkpoint.device, last
+        self._n_layers = int(checkpoint.model.config.get_text_config(decoder=True).num_hidden_layers)
         self.windows: Mapping[int, int | None] = {}
         """Sliding window of each layer that attended to the last pack."""
 
@@ -44,14 +57,16 @@ class PackedModel:
             kept: keys and values of the path to its first token, by layer.
             slots: gets those of the rows that it completes.
         """
-        attending = PackPass(pack, kept, slots)
+        few = self._last is not None and 0 < len(pack.places) * SHARE_WANTED <= len(pack.ids)
+        attending = PackPass(pack, kept, slots, self._n_layers - 1 if few else None)
         if not pack.places.size:
             self._model.base_model(**self._arguments(pack.ids[None], pack.positions[None], attending))
             self.windows = attending.windows
             return torch.empty(0), attending.kept
         columns = torch.from_numpy(pack.places).to(self._device)
         arguments = self._arguments(pack.ids[None], pack.positions[None], attending)
-        found, _ = picked_logits(self._model, (torch.zeros_like(columns), columns), arguments)
+        with computed_at(self._last, columns) if few and self._last is not None else nullcontext():
+            found, _ = picked_logits(self._model, (torch.zeros_like(columns), columns), arguments)
         self.windows = attending.windows
         return found, attending.kept
 
@@ -79,6 +94,41 @@ class PackedModel:
         }
 
 
+@contextmanager
+def computed_at(module: torch.nn.Module, columns: torch.Tensor) -> Iterator[None]:
+    """While it lasts, a module is computed at these columns of [1, tokens, width] alone, for this thread; elsewhere it gives zeros.
+
+    Raises:
+        NotExactError: in the forward pass, of a module that takes or gives something else than one value for each token.
+    """
+    thread = get_ident()
+    n_tokens: list[int] = []
+
+    def pick(_module: torch.nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...] | None:
+        if get_ident() != thread:
+            return None
+        if len(inputs) != 1 or inputs[0].dim() != 3:
+            raise NotExactError("its last layer takes more than a value for each token")
+        n_tokens.append(inputs[0].shape[1])
+        return (inputs[0][:, columns],)
+
+    def spread(_module: torch.nn.Module, _inputs: tuple[Any, ...], found: Any) -> torch.Tensor | None:
+        if get_ident() != thread:
+            return None
+        if not isinstance(found, torch.Tensor) or found.shape[:2] != (1, len(columns)):
+            raise NotExactError("its last layer gives more than a value for each token")
+        whole = found.new_zeros(1, n_tokens.pop(), found.shape[-1])
+        whole[:, columns] = found
+        return whole
+
+    hooks = module.register_forward_pre_hook(pick), module.register_forward_hook(spread)
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
 def packed_model(checkpoint: Checkpoint, padded: Padded) -> tuple[PackedModel, int] | str:
     """The checkpoint's model set to compute packs and the bytes that a token's keys and values take, or why it cannot exactly.
 
@@ -96,22 +146,30 @@ def packed_model(checkpoint: Checkpoint, padded: Padded) -> tuple[PackedModel, i
     model = checkpoint.model
     before = model.config._attn_implementation
     model.set_attn_implementation(NAME)
-    try:
-        packed = PackedModel(checkpoint)
-        found, n_bytes = _packed_logprobs(rows, packed)
-        worst = float((found - expected).square().mean(dim=-1).sqrt().max())
-        if not worst <= TOLERANCE.get(model.dtype, 0.0):
-            reason = f"on a probe its log-probabilities differ from the plain ones by {worst:.2g}"
-        reason = reason or _strange_windows(checkpoint, packed.windows)
-    except NotExactError as error:
-        reason = str(error)
-    except (RuntimeError, TypeError, ValueError, AttributeError, KeyError, IndexError) as error:
-        # Whatever a model does with what it does not know: the plain way is there.
-        reason = f"its forward pass takes no packs ({type(error).__name__})"
-    if reason:
-        model.set_attn_implementation(before)
-        return reason
-    return packed, n_bytes
+    for last in dict.fromkeys((_last_mlp(checkpoint), None)):
+        packed = PackedModel(checkpoint, last)
+        try:
+            found, n_bytes = _packed_logprobs(rows, packed)
+            worst = float((found - expected).square().mean(dim=-1).sqrt().max())
+            reason = _strange_windows(checkpoint, packed.windows)
+            if not worst <= TOLERANCE.get(model.dtype, 0.0):
+                reason = f"on a probe its log-probabilities differ from the plain ones by {worst:.2g}"
+        except NotExactError as error:
+            reason = str(error)
+        except (RuntimeError, TypeError, ValueError, AttributeError, KeyError, IndexError) as error:
+            # Whatever a model does with what it does not know: the plain way is there.
+            reason = f"its forward pass takes no packs ({type(error).__name__})"
+        if not reason:
+            return packed, n_bytes
+    model.set_attn_implementation(before)
+    return reason
+
+
+def _last_mlp(checkpoint: Checkpoint) -> torch.nn.Module | None:
+    """The MLP of the last layer, under the name that nearly all models of transformers give it; None where there is none."""
+    layers = getattr(checkpoint.model.base_model, "layers", None)
+    found = getattr(layers[-1], "mlp", None) if isinstance(layers, torch.nn.ModuleList) and len(layers) else None
+    return found if isinstance(found, torch.nn.Module) else None
 
 
 def _strange_kind(checkpoint: Checkpoint) -> str:

@@ -449,6 +449,29 @@ def test_no_token_is_computed_twice(desk: Desk, name: str, options: Mapping[str,
             assert fewest <= n_fed(engine, requests) <= 1.02 * fewest
 
 
+@pytest.mark.parametrize("name", ["llama", "mistral"])
+def test_the_last_layer_is_computed_for_wanted_tokens_alone(desk: Desk, name: str) -> None:
+    """Keys and values of all tokens, everything else of those whose logits are asked for; the layers before in full."""
+    requests = five_shot_wave()
+    with desk.work(name).opened() as engine:
+        layers = model_of(engine).base_model.layers
+        counts: dict[int, int] = dict.fromkeys((0, len(layers) - 1), 0)
+
+        def count(number: int) -> Callable[..., None]:
+            def counted(_module: Any, given: tuple[torch.Tensor], _out: Any) -> None:
+                counts[number] += given[0].shape[1]
+
+            return counted
+
+        hooks = [layers[number].mlp.register_forward_hook(count(number)) for number in counts]
+        n_all = n_fed(engine, requests)
+        for hook in hooks:
+            hook.remove()
+    n_wanted = len({request.prompt.token_ids for request in requests})
+    assert n_wanted * 8 < n_all
+    assert list(counts.values()) == [n_all, n_wanted]
+
+
 @pytest.mark.parametrize("name", PROMISED)
 def test_prompts_of_generations_are_computed_once(desk: Desk, name: str) -> None:
     rng = np.random.default_rng(10)
