@@ -17,7 +17,8 @@ from evalsuite import strategies
 from evalsuite.cards import metrics_of
 from evalsuite.config import PluginEntry
 from evalsuite.environment import environment_of
-from evalsuite.outputs import OutDir, analysed_scores, prompts_at, write_text
+from evalsuite.out_dir import OutDir, write_text
+from evalsuite.outputs import analysed_scores, prompts_at
 from evalsuite.overlap import repeats_lines
 from evalsuite.own_aggregates import own_aggregates
 from evalsuite.perturbations.base import PerturbationSpec

@@ -13,7 +13,7 @@ from evalsuite.config import SHOWN_ONLY, Study
 from evalsuite.engines.base import EngineSettings, PrefixCache
 from evalsuite.errors import Fault, UserError
 from evalsuite.models import Checkpoint, ModelEntry
-from evalsuite.outputs import OutDir, write_json
+from evalsuite.out_dir import OutDir, write_json
 from evalsuite.plan import Plan, PlannedModel
 from evalsuite.refusals import refusals_of
 from evalsuite.runner import ModelRun

@@ -16,7 +16,8 @@ from evalsuite.config import load_study
 from evalsuite.data import content_hash
 from evalsuite.errors import Fault, UserError
 from evalsuite.manifest import analysis_part, conditions, read_manifest, recorded_models
-from evalsuite.outputs import SCORES_SCHEMA, OutDir, TableWriter, recorded_contents, recorded_facts, recorded_keys, write_json
+from evalsuite.out_dir import OutDir, write_json
+from evalsuite.outputs import SCORES_SCHEMA, TableWriter, recorded_contents, recorded_facts, recorded_keys
 from evalsuite.plan import Plan, Refused, Selection
 from evalsuite.report import rescored_table
 from evalsuite.resolve import resolve

@@ -6,8 +6,8 @@ import io
 import math
 import mmap
 import time
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from evalsuite.conclude import Concluded
-from evalsuite.outputs import OutDir
+from evalsuite.out_dir import OutDir
 from evalsuite.plan import Plan, statement_changes
 from evalsuite.report import Table
 from evalsuite.runner import ModelRun
@@ -84,8 +84,7 @@ def result_of(plan: Plan, out: OutDir, concluded: Concluded, runs: list[ModelRun
         damage: lines on damaged journals.
     """
     found = concluded.found
-    asked, known = sum(run.n_asked for run in runs), sum(run.n_known for run in runs)
-    head = [f"{asked} requests asked, {known} answered from the store", *spent_lines(runs)] if runs else []
+    head = asked_lines(runs) if runs else []
     sealed = sealed_line(plan.sealed, unsealed=plan.selection.unseal)
     head += [sealed] if sealed else []
     missing = {status: n for status, n in found.counts.items() if status != "scored"}
@@ -136,6 +135,34 @@ def _json_value(value: Any) -> Any:
         value = value.item()
     missing = value is None or (isinstance(value, float) and not math.isfinite(value)) or type(value).__name__ == "NAType"
     return None if missing else value
+
+
+def asked_lines(runs: Sequence[ModelRun]) -> list[str]:
+    """How much was asked, and what that cost."""
+    asked, known = sum(run.n_asked for run in runs), sum(run.n_known for run in runs)
+    return [f"{asked} requests asked, {known} answered from the store", *spent_lines(runs)]
+
+
+def said_again(result: Result) -> dict[str, Any] | None:
+    """What is said where the same is asked for again and nothing has changed (`standing.Said`); None where something is to be repaired."""
+    runs, told = result.runs, asked_lines(result.runs)
+    if result.n_failed or result.verdicts is None or any(run.n_failed for run in runs):
+        return None
+    known = {run.model: run.n_known + run.n_asked for run in runs}
+    head = f"nothing has changed since this report was made: 0 requests asked, {sum(known.values())} answered from the store"
+    notes = [head, *(line for line in result.notes if line not in told)]
+    requests = {name: {"asked": 0, "from_store": n_known, "failed": 0} for name, n_known in known.items()}
+    table = result.verdicts
+    return {
+        "notes": notes,
+        "verdicts": {
+            "columns": [asdict(column) for column in table.columns],
+            "rows": [[asdict(cell) for cell in row] for row in table.rows],
+            "note": table.note,
+        },
+        # Where it lies is said by whoever says it again.
+        "machine": {**as_json(result), "out": None, "report": None, "notes": notes, "requests": requests},
+    }
 
 
 def spent_lines(runs: Iterable[ModelRun]) -> list[str]:

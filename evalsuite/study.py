@@ -14,34 +14,25 @@ from evalsuite.config import Study, study_as_yaml
 from evalsuite.errors import Fault, UserError
 from evalsuite.interop.pairing import PairingDesign, compare_sets
 from evalsuite.manifest import write_manifest
-from evalsuite.outputs import (
-    PLAN_SCHEMA,
-    SCORES_SCHEMA,
-    OutDir,
-    TableWriter,
-    plan_row,
-    preparation_rows,
-    refused_plan_rows,
-    write_json,
-    write_text,
-)
+from evalsuite.out_dir import OutDir, default_folder, write_json, write_text
+from evalsuite.outputs import PLAN_SCHEMA, SCORES_SCHEMA, TableWriter, plan_row, preparation_rows, refused_plan_rows
 from evalsuite.plan import Item, Plan, Selection
 from evalsuite.preview import probe
 from evalsuite.resolve import resolve
-from evalsuite.results import Result, changes_of, damage_of, result_of, spent_lines
+from evalsuite.results import Result, changes_of, damage_of, result_of, said_again, spent_lines
 from evalsuite.runner import ModelRun, Watch, run_plan
 from evalsuite.scoring import refused_rows, score_rows
+from evalsuite.standing import files_in, made_from, note_standing
 from evalsuite.store import Store, state_analysis
 from evalsuite.timings import timing_rows
 from evalsuite.types import Answer, Tell, untold
-from evalsuite.unsealing import check_seal, default_folder, holdout_of, journal_run, open_seal
+from evalsuite.unsealing import check_seal, holdout_of, journal_run, open_seal
 from evalsuite.waves import Finished
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-@seldom_collected()
 def run_study(
     file: str | Path,
     selection: Selection | None = None,
@@ -51,7 +42,7 @@ def run_study(
     watch: Watch | None = None,
     tell: Tell = untold,
 ) -> Result:
-    """Run a study file: ask what the store does not hold, then score, compare and report.
+    """Run a study file: ask what the store does not hold, then score, compare and report; whether anything has changed or not.
 
     Args:
         file: study.yaml.
@@ -64,11 +55,27 @@ def run_study(
     Raises:
         UserError: anything is wrong with the study; nothing was loaded then.
     """
-    started = time.perf_counter()
     plan = resolve(file, selection, tell=tell)
+    return run_resolved(plan, OutDir(Path(out) if out is not None else default_folder(plan)), Path(store), watch, tell)
+
+
+@seldom_collected()
+def run_resolved(plan: Plan, directory: OutDir, folder: Path, watch: Watch | None = None, tell: Tell = untold) -> Result:
+    """Run a study that is resolved already.
+
+    Args:
+        plan: the study.
+        directory: its out directory.
+        folder: the store's.
+        watch: told of progress in answering.
+        tell: told of progress in everything else.
+
+    Raises:
+        UserError: prompts cannot be rendered, or a sealed part must not be opened; nothing was loaded then.
+    """
+    started = time.perf_counter()
+    made = made_from(plan)
     probe(plan)
-    directory = OutDir(Path(out) if out is not None else default_folder(plan))
-    folder = Path(store)
     check_seal(plan, directory, folder)
     runs: list[ModelRun] = []
     # Closed before statistics begin: the index of a million answers takes as much memory as a table of them.
@@ -93,6 +100,7 @@ def run_study(
                     scores_table.add(row)
         begin()  # where the store held everything, nothing was asked and nothing stated yet
         damage = damage_of(opened)
+        held = files_in(folder)
     give_freed_memory_back()
     write_text(directory.study, study_as_yaml(_placed(plan.as_run(), directory)))
     write_json(directory.preparations, preparation_rows(run.preparations for run in runs))
@@ -101,7 +109,12 @@ def run_study(
     sealed = holdout_of(plan, directory, folder)
     concluded = conclude(plan, directory, folder, changes_of(plan, folder), tell, holdout=sealed)
     write_manifest(plan, directory, concluded.found, runs, time.perf_counter() - started)
-    return result_of(plan, directory, concluded, runs, damage)
+    result = result_of(plan, directory, concluded, runs, damage)
+    # A sealed part is journalled with each of its runs.
+    said = None if damage or plan.study.holdout is not None else said_again(result)
+    if said is not None:
+        note_standing(directory, made, held, said)
+    return result
 
 
 def load_scores(out: str | Path) -> pd.DataFrame:

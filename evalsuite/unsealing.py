@@ -16,7 +16,7 @@ import pandas as pd
 from evalsuite.data import content_hash
 from evalsuite.errors import Fault, UserError
 from evalsuite.manifest import conditions, read_manifest
-from evalsuite.outputs import OutDir
+from evalsuite.out_dir import UNSEALED, OutDir
 from evalsuite.plan import Plan
 from evalsuite.seals import (
     Holdout,
@@ -31,19 +31,11 @@ from evalsuite.seals import (
     seen_before,
 )
 
-SUFFIX = "-unsealed"
-"""Ends the name of the out directory of an unsealed part."""
-
 RESOLVED = ("name", "split", "limit", "metric")
 """Keys of a task of a study that stand in the statement, with their defaults filled in."""
 
 WHERE_ONLY = ("device", "send_restricted_to")
 """Keys of `engine` that say where a model computes, not how."""
-
-
-def default_folder(plan: Plan) -> Path:
-    """The out directory where none is named."""
-    return Path("reports") / (plan.study.study + (SUFFIX if plan.selection.unseal else ""))
 
 
 def version_of(plan: Plan) -> Version:
@@ -136,7 +128,7 @@ def eyes_on_scores(plan: Plan, out: OutDir) -> tuple[pd.DataFrame | None, str]:
         out: its out directory.
     """
     name = out.folder.name
-    beside = out.folder.with_name(name.removesuffix(SUFFIX)) if name.endswith(SUFFIX) and name != SUFFIX else None
+    beside = out.folder.with_name(name.removesuffix(UNSEALED)) if name.endswith(UNSEALED) and name != UNSEALED else None
     ordinary = OutDir(beside or Path("reports") / plan.study.study)
     label = ordinary.folder.name
     if not ordinary.manifest.exists() or not ordinary.scores.exists():

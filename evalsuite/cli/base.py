@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -97,7 +97,7 @@ out_option = click.option("--out", type=click.Path(path_type=Path), help="Out di
 shard_option = click.option("--shard", callback=_shard, metavar="I/N", help="Answer the I-th of N parts; fills the store only.")
 
 
-def show(lines: Sequence[str]) -> None:
+def show(lines: Iterable[str]) -> None:
     """Print lines."""
     for line in lines:
         click.echo(line)

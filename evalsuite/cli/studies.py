@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -23,6 +24,7 @@ from evalsuite.cli.base import (
 )
 
 if TYPE_CHECKING:
+    from evalsuite.cli.tables import Tabular
     from evalsuite.plan import Selection
     from evalsuite.results import Result
 
@@ -45,25 +47,30 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 
 
 def _show_result(result: Result, as_json: bool) -> None:
-    """What a finished study says: notes, what a re-scoring changed, the verdicts, and where the report lies."""
-    if as_json:
+    """What a finished study says."""
+    from evalsuite import results
+
+    _show(result.notes, result.verdicts, result.report, results.as_json(result) if as_json else None, result.rescored)
+
+
+def _show(
+    notes: Iterable[str], verdicts: Tabular | None, report: Path | None, machine: Mapping[str, Any] | None, rescored: Tabular | None = None
+) -> None:
+    """Notes, what a re-scoring changed, the verdicts, and where the report lies; or all of it as one object for machines."""
+    if machine is not None:
         import json
 
-        from evalsuite import results
-
-        click.echo(json.dumps(results.as_json(result), ensure_ascii=False))
+        click.echo(json.dumps(machine, ensure_ascii=False))
         return
     from evalsuite.cli.tables import print_table
 
-    show(result.notes)
-    if result.rescored is not None:
-        print_table(result.rescored)
-        click.echo()
-    if result.verdicts is not None and result.verdicts.rows:
-        print_table(result.verdicts)
-        click.echo()
-    if result.report is not None:
-        click.echo(str(result.report))
+    show(notes)
+    for table in (rescored, verdicts):
+        if table is not None and (table.rows or table is rescored):
+            print_table(table)
+            click.echo()
+    if report is not None:
+        click.echo(str(report))
 
 
 @main.command()
@@ -76,6 +83,7 @@ def _show_result(result: Result, as_json: bool) -> None:
 @out_option
 @shard_option
 @click.option("--unseal", is_flag=True, help="Score the sealed part of a study with a `holdout`, once; nothing else is asked.")
+@click.option("--again", is_flag=True, help="Score, compare and report again even where nothing has changed since.")
 @json_option
 def run(
     study: Path,
@@ -87,15 +95,26 @@ def run(
     out: Path | None,
     shard: tuple[int, int] | None,
     unseal: bool,
+    again: bool,
     as_json: bool,
 ) -> None:
-    """Run STUDY: ask what the store does not hold, then score, compare and report."""
+    """Run STUDY: ask what the store does not hold, then score, compare and report; nothing of it where nothing has changed since."""
+    from evalsuite.out_dir import OutDir, default_folder
     from evalsuite.progress import shown
-    from evalsuite.study import run_study
+    from evalsuite.resolve import resolve
+    from evalsuite.standing import standing_of
 
-    chosen = _selection(models, tasks, limit, engine, shard, unseal=unseal)
     with shown() as screen:
-        result = run_study(study, chosen, store=store, out=out, watch=screen.watch, tell=screen.tell)
+        plan = resolve(study, _selection(models, tasks, limit, engine, shard, unseal=unseal), tell=screen.tell)
+        directory = OutDir(out if out is not None else default_folder(plan))
+        said = None if again else standing_of(plan, directory, store)
+        if said is None:
+            from evalsuite.study import run_resolved
+
+            result = run_resolved(plan, directory, store, screen.watch, screen.tell)
+    if said is not None:
+        _show(said.notes, said.verdicts, directory.report, said.machine if as_json else None)
+        return
     _show_result(result, as_json)
     if result.n_failed:
         click.echo(f"{result.n_failed} scores failed; run the same command again to repair them", err=True)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from typing import Protocol
 
-from evalsuite.report.blocks import CONTROLS, Table
+from evalsuite.controls import visible
 
 PLAIN_WIDTH = 160
 """Characters of a line where there is no terminal to ask."""
@@ -13,32 +15,76 @@ MIN_WORDS = 16
 """Characters that a column of words has at least, if its words are as long."""
 
 
-def print_table(table: Table) -> None:
+class Head(Protocol):
+    """Head of a column."""
+
+    @property
+    def label(self) -> str:
+        """Plain text."""
+        ...
+
+    @property
+    def kind(self) -> str:
+        """`number`: aligned right."""
+        ...
+
+
+class Entry(Protocol):
+    """Entry of a table."""
+
+    @property
+    def text(self) -> str:
+        """Plain text."""
+        ...
+
+    @property
+    def alert(self) -> bool:
+        """True where a reader must look."""
+        ...
+
+
+class Tabular(Protocol):
+    """A table of the report, or what was noted of one; the report's own types take a second to import."""
+
+    @property
+    def columns(self) -> Sequence[Head]:
+        """Heads."""
+        ...
+
+    @property
+    def rows(self) -> Sequence[Sequence[Entry]]:
+        """Entries, as wide as `columns`."""
+        ...
+
+    @property
+    def note(self) -> str:
+        """How to read it; empty if there is nothing to say."""
+        ...
+
+
+def print_table(table: Tabular) -> None:
     """Print a table to standard output, as wide as the terminal is; colours only on a terminal, and only where a reader must look."""
     from rich import box
     from rich.console import Console
     from rich.table import Table as Drawn
     from rich.text import Text
 
-    def visible(text: str) -> Text:
-        return Text(CONTROLS.sub(lambda found: f"U+{ord(found[0]):04X}", text))
-
     drawn = Drawn(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for at, column in enumerate(table.columns):
         numeric = column.kind == "number"
-        widest = max((len(visible(row[at].text).plain) for row in table.rows), default=0)
+        widest = max((len(visible(row[at].text)) for row in table.rows), default=0)
         # Numbers never fold; a long name above them does, so that it leaves the words of other columns their place.
         least = widest if numeric else min(widest, MIN_WORDS)
-        drawn.add_column(visible(column.label), justify="right" if numeric else "left", min_width=least, overflow="fold")
+        drawn.add_column(Text(visible(column.label)), justify="right" if numeric else "left", min_width=least, overflow="fold")
     last: tuple[str, ...] = ()
     for row in table.rows:
         texts = tuple(cell.text for cell in row)
         # A pair stands once, where its rows begin.
         shown = ["" if at == 0 and last and last[0] == text and len(table.columns) > 1 else text for at, text in enumerate(texts)]
         alerts = ["bold red" if cell.alert else "" for cell in row]
-        drawn.add_row(*(Text(visible(text).plain, style=style) for text, style in zip(shown, alerts, strict=True)))
+        drawn.add_row(*(Text(visible(text), style=style) for text, style in zip(shown, alerts, strict=True)))
         last = texts
     console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else PLAIN_WIDTH, highlight=False)
     console.print(drawn)
     if table.note:
-        console.print(visible(table.note))
+        console.print(Text(visible(table.note)))

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from evalsuite.interop.study_dirs import StudyCell, StudyDir, answers_of, cells_of, check_failures, counted_value, open_study_dir, plain
-from evalsuite.outputs import write_text
+from evalsuite.out_dir import write_text
 
 SCHEMA_VERSION = "0.3.0"
 WITHHELD = "(not given on: the data are restricted)"

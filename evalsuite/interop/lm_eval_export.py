@@ -18,7 +18,8 @@ from typing import Any
 from evalsuite.interop.aggregations import AGGREGATIONS, DEFAULTS, aggregated
 from evalsuite.interop.lm_eval_files import OURS, split_metric
 from evalsuite.interop.study_dirs import StudyCell, StudyDir, answers_of, cells_of, check_failures, counted_value, open_study_dir, plain
-from evalsuite.outputs import SCORES_SCHEMA, write_text
+from evalsuite.out_dir import write_text
+from evalsuite.outputs import SCORES_SCHEMA
 
 FORBIDDEN = re.compile(r'["<>:/|\\?*\[\]]+')
 """What lm-eval replaces in names that become files."""

@@ -28,7 +28,8 @@ from evalsuite.interop.lm_eval_files import (
 )
 from evalsuite.interop.score_sets import IMPORTED, foreign_metric
 from evalsuite.metrics import METRICS
-from evalsuite.outputs import SCORES_SCHEMA, OutDir, TableWriter, write_json
+from evalsuite.out_dir import OutDir, write_json
+from evalsuite.outputs import SCORES_SCHEMA, TableWriter
 from evalsuite.stats.tables import estimate_frame
 
 LEVEL = 0.95

@@ -14,7 +14,8 @@ import pandas as pd
 from evalsuite.errors import Fault, UserError, nearest
 from evalsuite.metrics import METRICS
 from evalsuite.metrics.base import Metric
-from evalsuite.outputs import SCORES_SCHEMA, OutDir
+from evalsuite.out_dir import OutDir
+from evalsuite.outputs import SCORES_SCHEMA
 from evalsuite.stats.tables import NEEDED_COLUMNS
 from evalsuite.types import Answer, Sample
 

@@ -19,7 +19,8 @@ from evalsuite.config import Study, load_study
 from evalsuite.errors import Fault, UserError
 from evalsuite.interop.score_sets import IMPORTED, own_record, read_scores
 from evalsuite.metrics.base import Metric
-from evalsuite.outputs import SCORES_SCHEMA, OutDir
+from evalsuite.out_dir import OutDir
+from evalsuite.outputs import SCORES_SCHEMA
 from evalsuite.plugins import load_specs
 from evalsuite.stats.tables import MISSING_STATUSES, estimate_frame
 

@@ -19,9 +19,6 @@ from evalsuite.report.verdicts import Verdict
 Raw = str | int | float | bool | None
 """A value as it stands in a CSV file; None and NaN are empty fields."""
 
-CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
-"""Characters that act instead of being seen: controls (but line feed and tab), bidirectional marks, lone surrogates."""
-
 
 def slug(*parts: str) -> str:
     """File name or anchor of one or more names: letters, digits, `.`, `_` and `-` only."""

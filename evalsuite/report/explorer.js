@@ -6,7 +6,7 @@
   const LEFT_OUT = -2;
   const N_CACHED = 24; // pages kept in memory
   const KINDS = { u1: Uint8Array, u2: Uint16Array, i2: Int16Array, i4: Int32Array, f4: Float32Array };
-  // As `blocks.CONTROLS`: controls, bidirectional marks and, in Unicode mode, lone surrogates only.
+  // As `controls.CONTROLS`: controls, bidirectional marks and, in Unicode mode, lone surrogates only.
   const CONTROLS = /[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]/gu;
   const STATUS_WORDS = {
     unparsed: "no answer could be read", truncated: "cut off at the token limit, no answer read",

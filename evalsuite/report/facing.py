@@ -20,7 +20,7 @@ its code point; `gap`: how much is left out here; `remark`: our words about the 
 UNSEEN = re.compile(
     r"[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200d\u2060-\u2065\u3164\ufe00-\ufe0f\U000e0000-\U000e0fff]"
 )
-"""Characters without width that `blocks.CONTROLS` does not hold: zero-width spaces and joiners, soft hyphens, selectors, tags."""
+"""Characters without width that `controls.CONTROLS` does not hold: zero-width spaces and joiners, soft hyphens, selectors, tags."""
 
 WORDS = re.compile(r"\s+|\S+")
 ALIKE = 0.6

@@ -14,7 +14,8 @@ from importlib.resources import files
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup, escape
 
-from evalsuite.report.blocks import CONTROLS, Explorer, Report, blocks_of, facing_of
+from evalsuite.controls import CONTROLS
+from evalsuite.report.blocks import Explorer, Report, blocks_of, facing_of
 from evalsuite.report.explorer_packing import pack
 from evalsuite.report.explorer_tables import ExplorerData
 from evalsuite.report.figures.canvas import BAND, INK, MODEL_COLORS, MUTED, PAPER, RULE

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
+from evalsuite.controls import visible
 from evalsuite.report.blocks import (
-    CONTROLS,
     Answer,
     Block,
     Bullets,
@@ -43,11 +43,6 @@ def escape_markdown(text: str) -> str:
     line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     # Only punctuation can be escaped by a backslash: of a list's "1." that is the point.
     return _NUMBERED.sub(r"\1\\\2", _BULLET.sub(r"\\\1", _SPECIAL.sub(r"\\\1", line)))
-
-
-def visible(text: str) -> str:
-    """Text with control characters (but line ends and tabs) and lone surrogates written as U+XXXX."""
-    return CONTROLS.sub(lambda found: f"U+{ord(found[0]):04X}", text)
 
 
 def _block(block: Block) -> str:

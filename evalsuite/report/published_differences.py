@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from evalsuite.models import ModelEntry
-from evalsuite.outputs import OutDir
+from evalsuite.out_dir import OutDir
 from evalsuite.published.differences import LEVEL, differences, unpaired_models, values
 from evalsuite.published.records import SHARES, Paper
 from evalsuite.report.blocks import Block, Bullets, Cell, Column, DataFile, Notice, Paragraph, Report, Section, Table, data_of_rows

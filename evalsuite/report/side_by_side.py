@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from evalsuite.interop.pairing import SideBySide, not_stated_lines
-from evalsuite.outputs import OutDir, write_text
+from evalsuite.out_dir import OutDir, write_text
 from evalsuite.report.blocks import Block, Cell, Column, Notice, Paragraph, Report, Section, Table
 from evalsuite.report.findings import data_of, records
 from evalsuite.report.words import VERDICT_NAMES, p_number, share

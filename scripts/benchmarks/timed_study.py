@@ -19,7 +19,7 @@ from evalsuite.cli import main as evalsuite
 
 def main() -> None:
     started = time.perf_counter()
-    from evalsuite import study
+    from evalsuite import resolve, study
 
     seconds = {"imports": time.perf_counter() - started}
 
@@ -41,9 +41,10 @@ def main() -> None:
         while (item := take()) is not None:
             yield item
 
-    parts = {"planning": "resolve", "tokenizers": "probe", "statistics and report": "conclude"}
+    parts = {"tokenizers": "probe", "statistics and report": "conclude"}
     timed = {call: clocked(name, vars(study)[call]) for name, call in parts.items()}
-    with patch.dict(vars(study), {"run_plan": answered, **timed}):
+    planned = patch.object(resolve, "resolve", clocked("planning", resolve.resolve))
+    with planned, patch.dict(vars(study), {"run_plan": answered, **timed}):
         try:
             evalsuite(sys.argv[1:])
         except SystemExit as end:

@@ -17,7 +17,7 @@ from click.testing import CliRunner
 
 from evalsuite.cli import main
 from evalsuite.errors import UserError
-from evalsuite.outputs import OutDir
+from evalsuite.out_dir import OutDir
 from evalsuite.plan import Selection
 from evalsuite.preview import check_study, preview, preview_lines
 from evalsuite.rescoring import report_study
