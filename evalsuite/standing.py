@@ -209,5 +209,6 @@ def _code() -> set[Path]:
     known = tuple(os.path.realpath(place) + os.sep for place in places)
     sources = {Path(source) for module in tuple(sys.modules.values()) if (source := getattr(module, "__file__", None)) is not None}
     others = {source.parent for source in sources if source.is_absolute() and not os.path.realpath(source).startswith(known)}
-    beside = {file for folder in others for file in folder.iterdir() if file.suffix in BESIDE}
+    # A module may outlive its file.
+    beside = {file for folder in others if folder.is_dir() for file in folder.iterdir() if file.suffix in BESIDE}
     return beside | {file for file in own.rglob("*") if "__pycache__" not in file.parts}

@@ -5,7 +5,10 @@ other, so that the engine is really asked as often as it says. The study runs as
 tokenizing) and what the stub computes depend on tokenizer and engine: a part of the study's requests is rendered and answered once more
 for that, and so much is taken off. Everything else is ours, from reading the study to the last file of the report.
 
-Run as a module it is the measured side: python -m benchmarks.million_requests N_REQUESTS
+Questions have about 150 tokens, as in all other cases: of the stub's tokenizer, whose tokens are bytes. Beside it the same with questions
+as long as real ones, which are 1,200 of its tokens; memory, and time over that of the small study, are measured on those.
+
+Run as a module it is the measured side: python -m benchmarks.million_requests N_REQUESTS [N_WORDS]
 """
 
 from __future__ import annotations
@@ -45,7 +48,9 @@ N_LARGE, N_SMALL = 1_000_000, 100_000
 """Requests of the large study and of the one beside it."""
 MOST_US, MOST_GIB, MOST_RATIO = 100.0, 2.0, 11.0
 """Microseconds per request, GiB, and how many times the small study's seconds the large one may take."""
-N_TASKS, N_WORDS = 10, 150
+N_TASKS = 10
+N_WORDS, N_FEW_WORDS = 150, 10
+"""Words of a question: as long as real ones are, and such that it has about 150 of the stub's tokens."""
 MODELS: Mapping[str, Mapping[str, str]] = {
     "first": {"path": "stub:first?n_context_tokens=100000", "domain": "generalist"},
     "uniform": {"path": "stub:uniform?n_context_tokens=100000", "domain": "biomedical", "base": "first"},
@@ -78,22 +83,24 @@ needs: tuple[str, ...] = ()
 
 
 def measure(n_repeats: int) -> Iterator[Claim]:
-    """The large study once and the small one `n_repeats` times, each in a process of its own.
+    """The large studies once and the small one `n_repeats` times, each in a process of its own.
 
     Args:
         n_repeats: runs of the small study, of which the median counts.
     """
+    short = measured(N_LARGE, N_FEW_WORDS)
+    yield Claim(
+        case="a million requests, 150 tokens, each", ours=ours_of(short), target=MOST_US, at_most=True, unit="us", detail=told(short),
+    )  # fmt: skip
     small = [measured(N_SMALL) for _ in range(n_repeats)]
     large = measured(N_LARGE)
     beside = median(found["whole"] for found in small)
-    detail = ", ".join(f"{name} {value:.1f}" for name, value in us_of(large).items()) + " us of processor time per request"
     yield Claim(
-        case="a million requests, each", ours=ours_of(large), target=MOST_US, at_most=True, unit="us",
-        detail=f"{large['n_asked']:,} asked, stub: {detail}; {large['wall']:.0f} s on the clock",
+        case="  1,200 tokens, each", ours=ours_of(large), target=None, at_most=True, unit="us", detail=told(large),
     )  # fmt: skip
     for part in ("rendering", "engine"):
         yield Claim(
-            case=f"  {part}", ours=us_of(large)[part], target=None, at_most=True, unit="us", detail="beside a million requests",
+            case=f"    {part}", ours=us_of(large)[part], target=None, at_most=True, unit="us", detail="beside a million requests",
         )  # fmt: skip
     yield Claim(
         case="a million requests, memory", ours=large["memory_gib"]["whole"], target=MOST_GIB, at_most=True, unit="GiB",
@@ -105,12 +112,18 @@ def measure(n_repeats: int) -> Iterator[Claim]:
     )  # fmt: skip
 
 
-def measured(n_requests: int) -> dict[str, Any]:
+def measured(n_requests: int, n_words: int = N_WORDS) -> dict[str, Any]:
     """What a process of its own found."""
-    command = [sys.executable, "-m", "benchmarks.million_requests", str(n_requests)]
+    command = [sys.executable, "-m", "benchmarks.million_requests", str(n_requests), str(n_words)]
     done = subprocess.run(command, cwd=SCRIPTS, check=True, capture_output=True, text=True)
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
+
+
+def told(found: Mapping[str, Any]) -> str:
+    """Where the time went."""
+    parts = ", ".join(f"{name} {value:.1f}" for name, value in us_of(found).items())
+    return f"{found['n_asked']:,} asked, stub: {parts} us of processor time per request; {found['wall']:.0f} s on the clock"
 
 
 def us_of(found: Mapping[str, Any]) -> dict[str, float]:
@@ -123,12 +136,13 @@ def ours_of(found: Mapping[str, Any]) -> float:
     return sum(us for name, us in us_of(found).items() if name not in ("rendering", "engine"))
 
 
-def write_project(project: Path, n_questions: int) -> Path:
+def write_project(project: Path, n_questions: int, n_words: int = N_WORDS) -> Path:
     """Registry, tasks, data and study; returns the study's file.
 
     Args:
         project: a folder.
         n_questions: of each task.
+        n_words: of each question.
     """
     rng = np.random.default_rng(0)
     words = ["".join(letters) for letters in rng.choice(list("abcdefghilmnoprstu"), size=(5_000, 6))]
@@ -139,11 +153,14 @@ def write_project(project: Path, n_questions: int) -> Path:
         (task / "task.py").write_text(textwrap.dedent(TASK).format(name=name), encoding="utf-8")
         with (task / "questions.jsonl").open("w", encoding="utf-8") as questions:
             for place in range(n_questions):
-                drawn = rng.integers(len(words), size=N_WORDS)
+                drawn = rng.integers(len(words), size=n_words)
                 row = {
                     "id": f"{number}-{place}",
                     "question": " ".join(words[word] for word in drawn) + "?",
-                    "options": [" ".join(words[word] for word in option) for option in rng.integers(len(words), size=(4, 3))],
+                    "options": [
+                        " ".join(words[word] for word in option)
+                        for option in rng.integers(len(words), size=(4, 3 if n_words > N_FEW_WORDS else 2))
+                    ],
                     "answer": int(rng.integers(4)),
                 }
                 questions.write(json.dumps(row) + "\n")
@@ -183,11 +200,11 @@ def timed_stages(seconds: dict[str, float]) -> Iterator[None]:
         yield
 
 
-def run(n_requests: int) -> dict[str, Any]:
+def run(n_requests: int, n_words: int) -> dict[str, Any]:
     """Processor seconds by stage, of all and on the clock, and the largest memory, of a study of so many requests."""
     with tempfile.TemporaryDirectory() as folder:
         project = Path(folder)
-        file = write_project(project, n_requests // (N_TASKS * N_SHOWN * len(MODELS)))
+        file = write_project(project, n_requests // (N_TASKS * N_SHOWN * len(MODELS)), n_words)
         stages: dict[str, float] = {}
         memory_gib: dict[str, float] = {}
         with working_in(project):
@@ -289,7 +306,7 @@ def noted_memory(memory_gib: dict[str, float]) -> Iterator[None]:
 
 def main() -> None:
     """A table for people, and a line of JSON."""
-    found = run(int(sys.argv[1]))
+    found = run(int(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else N_WORDS)
     for name, us in sorted(us_of(found).items(), key=lambda entry: -entry[1]):
         print(f"{name:<20} {us:>8.1f} us {found['seconds'][name]:>8.1f} s")
     print(f"ours {ours_of(found):.1f} us; {found['whole']:.0f} s of processor time, {found['wall']:.0f} s; largest memory")

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from unittest.mock import patch
 
 import pytest
@@ -172,6 +175,14 @@ def test_the_code_that_is_watched_is_the_package_and_plugins_and_no_library(proj
     assert not any("site-packages" in name for name in watched)
 
 
+def test_a_module_whose_folder_is_gone_is_no_hindrance(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = ModuleType("gone")
+    gone.__file__ = str(project.folder / "gone" / "task.py")
+    monkeypatch.setitem(sys.modules, "gone", gone)
+    run()
+    assert not run()[1]
+
+
 def test_where_requests_failed_they_are_asked_again(project: Project) -> None:
     project.models(first="stub:first", chatty="stub:fails?every=20")
     run(code=3)
@@ -194,9 +205,6 @@ def test_scores_again_from_the_store_replace_what_stood(project: Project) -> Non
 
 def test_the_note_is_equal_in_another_process(project: Project) -> None:
     """Nothing in it depends on the order of a set, or on where an object lies."""
-    import subprocess
-    import sys
-
     code = "from evalsuite.resolve import resolve; from evalsuite.standing import made_from; print(made_from(resolve('planted.yaml')))"
     seeds = ("0", "1", "2")
     found = {
@@ -209,9 +217,6 @@ def test_the_note_is_equal_in_another_process(project: Project) -> None:
 
 
 def test_nothing_heavy_is_imported_to_see_it(project: Project) -> None:
-    import subprocess
-    import sys
-
     command = [sys.executable, "-c", "from evalsuite.cli import main; main()", "run", "planted.yaml", "--store", "store", "--out", "out"]
     subprocess.run(command, check=True, capture_output=True)
     command[2] = (
