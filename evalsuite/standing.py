@@ -211,4 +211,4 @@ def _code() -> set[Path]:
     others = {source.parent for source in sources if source.is_absolute() and not os.path.realpath(source).startswith(known)}
     # A module may outlive its file.
     beside = {file for folder in others if folder.is_dir() for file in folder.iterdir() if file.suffix in BESIDE}
-    return beside | {file for file in own.rglob("*") if "__pycache__" not in file.parts}
+    return beside | {file for file in own.rglob("*") if file.is_file() and "__pycache__" not in file.parts}

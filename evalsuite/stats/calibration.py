@@ -18,7 +18,7 @@ import pandas as pd
 from evalsuite.metrics.base import Metric
 from evalsuite.seeds import derive_seed
 from evalsuite.stats.arrays import IntArray, cluster_t_interval, partition
-from evalsuite.stats.columns import rows_of
+from evalsuite.stats.columns import numbers_in, rows_of
 from evalsuite.stats.confidence import Judged, bin_numbers, calibration_error, judge, selective_accuracy, share_interval
 from evalsuite.stats.design import AnalysisDesign
 from evalsuite.stats.randomisation import sign_flip_p
@@ -103,7 +103,7 @@ def answers_with_probabilities(scores: pd.DataFrame, design: AnalysisDesign) -> 
     # Only what is read here, since the rows are taken and sorted several times.
     scores = scores[[name for name in scores.columns if name in READ]]
     rows = scores[some.astype(bool) & (scores["status"] != "refused")]
-    for task in sorted(set(rows["task"].astype(str))):
+    for task in sorted(map(str, rows["task"].unique())):
         left_out = excluded_samples(design.exclude, task)
         if left_out:
             rows = rows[~((rows["task"] == task) & rows["sample_id"].isin(list(left_out)))]
@@ -122,14 +122,13 @@ def right_positions(rows: pd.DataFrame) -> pd.Series[float]:
         rows: answers; uses `shown_targets` where it is filled, else `target` under the condition of `calibration_frames`.
     """
     empty = pd.Series(np.nan, index=rows.index, dtype=float)
-    shown = pd.to_numeric(rows["shown_targets"], errors="coerce").astype(float) if "shown_targets" in rows else empty
+    shown = numbers_in(rows["shown_targets"]) if "shown_targets" in rows else empty
     if not {"target", "shown_position", "answer_index"} <= set(rows.columns):
         return shown
     told = rows["shown_targets"].notna() if "shown_targets" in rows else pd.Series(False, index=rows.index)
     moved = rows["shown_position"].notna() & (rows["shown_position"] != rows["answer_index"])
     in_order = ~moved.groupby([rows["task"], rows["strategy"], rows["perturbation"]], observed=True).transform("any").astype(bool)
-    original = pd.to_numeric(rows["target"], errors="coerce").astype(float).where(in_order)
-    return shown.where(told, original)
+    return shown.where(told, numbers_in(rows["target"]).where(in_order))
 
 
 def judged_cell(cell: pd.DataFrame) -> JudgedCell | None:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from evalsuite.stats.arrays import FloatArray, IntArray, Interval, group_sums, t_interval
+from evalsuite.stats.columns import numbers_in
 from evalsuite.stats.design import MIN_GROUPS, AnalysisDesign
 from evalsuite.stats.judged_under import judged_metric
 from evalsuite.stats.tables import Cells, excluded_samples
@@ -131,7 +132,7 @@ def _places(rows: pd.DataFrame, sample: IntArray) -> Places:
         several = rows["answer_indices"].astype("string").str.contains(",", regex=False).fillna(False).astype(bool)
         answered = answered.mask(several)
     # Several right choices are joined by commas, which is no number.
-    right = pd.to_numeric(rows["shown_targets"], errors="coerce").astype(float).to_numpy()
+    right = numbers_in(rows["shown_targets"]).to_numpy()
     n_choices = pd.to_numeric(rows["n_choices"]).to_numpy(dtype=np.float64, na_value=np.nan)
     return Places(
         sample=sample.astype(np.int64),

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from evalsuite.controls import visible
 from evalsuite.report import build, write_report
-from evalsuite.report.blocks import CONTROLS
 from evalsuite.report.explorer_tables import OUTCOMES, ExplorerData
 from tests.unit.explorer_rows import HOSTILE, A, B, answer, explorer, large, mixed, sample, wrong
 from tests.unit.report_findings import findings
@@ -108,11 +108,6 @@ def searched(page: Page, words: str) -> None:
     sync_api.expect(page.locator("#explorer-told")).to_have_text("Ids, questions, prompts and outputs were searched.")
 
 
-def seen(text: str) -> str:
-    """A text as the page shows it."""
-    return CONTROLS.sub(lambda found: f"U+{ord(found[0]):04X}", text)
-
-
 def test_what_data_and_models_write_changes_nothing(hostile: Path, open_page: Open) -> None:
     page = ready(open_page(hostile))
     tags = "() => [...new Set([...document.querySelectorAll('*')].map((e) => e.tagName.toLowerCase()))].sort()"
@@ -131,8 +126,8 @@ def test_what_data_and_models_write_changes_nothing(hostile: Path, open_page: Op
     assert set(page.evaluate(tags)) <= set(before) | {"mark", "pre"}
     assert page.locator("#explorer img, #explorer svg, #explorer iframe, #explorer a").count() == 0
     for text in HOSTILE:
-        assert seen(text) in texts, text
-        assert f"D. {seen(text)}" in texts, text
+        assert visible(text) in texts, text
+        assert f"D. {visible(text)}" in texts, text
     assert page.title() == "Does the pocket clinical model beat the generalist it was tuned from?"
 
 

@@ -65,7 +65,7 @@ def text_of(result: Result) -> str:
 
 def files_of(folder: Path) -> dict[str, bytes]:
     """Everything that is the same whoever runs it: not what tells of seconds and requests."""
-    left_out = ("manifest.json", "timings.json")
+    left_out = ("manifest.json", "timings.json", "standing.json")
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in sorted(folder.rglob("*"))

@@ -42,7 +42,7 @@ def asked_in(log: Path) -> Counter[str]:
 
 def files_of(folder: Path) -> dict[str, bytes]:
     """Everything that a run writes but what says how long it took and how much was found in the store, and the order of its rows."""
-    names = {"manifest.json", "timings.json", "scores.parquet", "plan.parquet"}
+    names = {"manifest.json", "timings.json", "standing.json", "scores.parquet", "plan.parquet"}
     return {
         str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file() and path.name not in names
     }
