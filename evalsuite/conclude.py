@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from evalsuite import strategies
 from evalsuite.cards import metrics_of
+from evalsuite.collection import give_freed_memory_back
 from evalsuite.config import PluginEntry
 from evalsuite.environment import environment_of
 from evalsuite.out_dir import OutDir, write_text
@@ -132,6 +133,7 @@ def conclude(
         eyes_off=beside_eyes_on(holdout, scores, design, tuple(plan.strategies)),
     )
     del cells  # as large as the scores, and not read any more
+    give_freed_memory_back()
     conclusion.analyses.pooled.to_csv(out.pooled, index=False, lineterminator="\n")
     explorer = explorer_of(plan, out, scores, design)
     flips = flip_examples(scores, plan.variants, design, labels_of(plan), restricted_in(plan), tuple(plan.models))

@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from evalsuite import strategies
+from evalsuite.collection import seldom_collected
 from evalsuite.config import EngineEntry, PluginEntry, Study, TaskEntry, faults_of, load_study
 from evalsuite.data import LoadedSplit, load_split, pool_without
 from evalsuite.engines import check_settings
@@ -59,6 +60,7 @@ from evalsuite.tasks import Task, TaskCard, find_tasks, pool_split, validation_s
 from evalsuite.types import Need, Sample, Tell, untold
 
 
+@seldom_collected()
 def resolve(
     file: str | Path,
     selection: Selection | None = None,

@@ -13,6 +13,7 @@ from dataclasses import replace
 import torch
 import transformers
 
+from evalsuite.collection import KEPT, KEPT_BY_DEFAULT, give_freed_memory_back, keep_freed_memory
 from evalsuite.engines._checkpoint import Checkpoint, load_checkpoint
 from evalsuite.engines._decoding import Texts, pad, special_ids_of
 from evalsuite.engines._limits import Limits, n_tokens_needed, refusal
@@ -70,6 +71,8 @@ class TransformersEngine:
 
     def __init__(self, checkpoint: Checkpoint, settings: EngineSettings) -> None:
         device = checkpoint.device
+        if device.type == "cpu":
+            keep_freed_memory(KEPT)
         self._checkpoint: Checkpoint | None = checkpoint
         self._n_streams = int(settings.options.get("streams", n_streams_of(device)))
         n_batch_tokens = int(settings.options.get("batch_tokens", N_BATCH_TOKENS[device.type]))
@@ -106,6 +109,8 @@ class TransformersEngine:
         self._checkpoint, self._packed = None, None
         del self._padded
         gc.collect()
+        keep_freed_memory(KEPT_BY_DEFAULT)
+        give_freed_memory_back()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 

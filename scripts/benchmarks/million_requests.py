@@ -6,7 +6,7 @@ tokenizing) and what the stub computes depend on tokenizer and engine: a part of
 for that, and so much is taken off. Everything else is ours, from reading the study to the last file of the report.
 
 Questions have about 150 tokens, as in all other cases: of the stub's tokenizer, whose tokens are bytes. Beside it the same with questions
-as long as real ones, which are 1,200 of its tokens; memory, and time over that of the small study, are measured on those.
+as long as real ones, which are 1,200 of its tokens.
 
 Run as a module it is the measured side: python -m benchmarks.million_requests N_REQUESTS [N_WORDS]
 """
@@ -88,24 +88,17 @@ def measure(n_repeats: int) -> Iterator[Claim]:
     Args:
         n_repeats: runs of the small study, of which the median counts.
     """
-    short = measured(N_LARGE, N_FEW_WORDS)
-    yield Claim(
-        case="a million requests, 150 tokens, each", ours=ours_of(short), target=MOST_US, at_most=True, unit="us", detail=told(short),
-    )  # fmt: skip
-    small = [measured(N_SMALL) for _ in range(n_repeats)]
-    large = measured(N_LARGE)
+    small = [measured(N_SMALL, N_FEW_WORDS) for _ in range(n_repeats)]
+    large, long = measured(N_LARGE, N_FEW_WORDS), measured(N_LARGE, N_WORDS)
     beside = median(found["whole"] for found in small)
-    yield Claim(
-        case="  1,200 tokens, each", ours=ours_of(large), target=None, at_most=True, unit="us", detail=told(large),
-    )  # fmt: skip
-    for part in ("rendering", "engine"):
-        yield Claim(
-            case=f"    {part}", ours=us_of(large)[part], target=None, at_most=True, unit="us", detail="beside a million requests",
-        )  # fmt: skip
-    yield Claim(
-        case="a million requests, memory", ours=large["memory_gib"]["whole"], target=MOST_GIB, at_most=True, unit="GiB",
-        detail="largest memory of the process: " + ", ".join(f"{name} {gib:.2f}" for name, gib in large["memory_gib"].items()),
-    )  # fmt: skip
+    for found, name, target in ((large, "a million requests, each", MOST_US), (long, "  of 1,200 tokens, each", None)):
+        yield Claim(case=name, ours=ours_of(found), target=target, at_most=True, unit="us", detail=told(found))
+        for part in ("rendering", "engine"):
+            detail = "beside a million requests"
+            yield Claim(case=f"    {part}", ours=us_of(found)[part], target=None, at_most=True, unit="us", detail=detail)
+    for found, name, most_gib in ((large, "a million requests, memory", MOST_GIB), (long, "  of 1,200 tokens, memory", None)):
+        detail = "largest memory of the process: " + ", ".join(f"{stage} {gib:.2f}" for stage, gib in found["memory_gib"].items())
+        yield Claim(case=name, ours=found["memory_gib"]["whole"], target=most_gib, at_most=True, unit="GiB", detail=detail)
     yield Claim(
         case="a million requests over 100,000", ours=large["whole"] / beside, target=MOST_RATIO, at_most=True, unit="x",
         detail=f"processor time of the whole, {large['whole']:.0f} s over {beside:.1f} s",

@@ -1,8 +1,11 @@
-"""Cycles are looked for seldom while a study runs, and as before afterwards."""
+"""Cycles are looked for seldom while a study runs, and as before afterwards; freed memory is kept for a network and then given back."""
 
 from __future__ import annotations
 
 import gc
+import platform
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -47,3 +50,41 @@ def test_cycles_are_still_found() -> None:
         for _ in range(3 * THRESHOLDS[0]):
             Ring()
         assert Ring.n_alive < 2 * THRESHOLDS[0]
+
+
+ROUNDS = """
+import resource
+import sys
+import numpy as np
+from evalsuite.collection import KEPT, KEPT_BY_DEFAULT, give_freed_memory_back, keep_freed_memory
+
+def faults_of_rounds():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(5):
+        blocks = [np.ones(1 << 20) for _ in range(20)]
+        del blocks
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+def held_mib():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * resource.getpagesize() / 2**20
+
+faults_of_rounds()
+without = faults_of_rounds()
+keep_freed_memory(KEPT)
+faults_of_rounds()
+kept, held = faults_of_rounds(), held_mib()
+keep_freed_memory(KEPT_BY_DEFAULT)
+give_freed_memory_back()
+print(without, kept, held - held_mib())
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc" or sys.platform != "linux", reason="the C library keeps and gives back as it likes")
+def test_freed_memory_is_kept_for_whoever_asks_next_and_given_back_in_the_end() -> None:
+    """In a process of its own, since what a C library keeps depends on all that happened before."""
+    done = subprocess.run([sys.executable, "-c", ROUNDS], check=True, capture_output=True, text=True)
+    without, kept, given_back_mib = map(float, done.stdout.split())
+    assert kept < 0.1 * without
+    # 20 blocks of 8 MiB
+    assert given_back_mib > 100

@@ -18,6 +18,7 @@ import transformers
 from safetensors.torch import load_file, save_file
 
 from evalsuite.bytetext import BOS, EOS, encode
+from evalsuite.collection import KEPT, KEPT_BY_DEFAULT
 from evalsuite.engines import _logits, check_settings, open_engine
 from evalsuite.engines._decoding import draw
 from evalsuite.engines.base import EngineSettings
@@ -524,3 +525,11 @@ def test_a_generation_across_the_change_of_rotary_factors_is_refused(tmp_path: P
     assert isinstance(across, Failure)
     assert (across.reason, across.transient) == ("unsupported", True)
     assert isinstance(beyond, Response)
+
+
+def test_freed_memory_is_kept_while_a_network_is_loaded(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr("evalsuite.engines.transformers.keep_freed_memory", asked.append)
+    with open_engine(str(folder), settings()):
+        assert asked == [KEPT]
+    assert asked == [KEPT, KEPT_BY_DEFAULT]
