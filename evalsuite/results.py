@@ -21,6 +21,7 @@ from evalsuite.report import Table
 from evalsuite.runner import ModelRun
 from evalsuite.seals import sealed_line
 from evalsuite.store import Store, analysis_statements
+from evalsuite.tabular import Tabular
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -155,11 +156,7 @@ def said_again(result: Result) -> dict[str, Any] | None:
     table = result.verdicts
     return {
         "notes": notes,
-        "verdicts": {
-            "columns": [asdict(column) for column in table.columns],
-            "rows": [[asdict(cell) for cell in row] for row in table.rows],
-            "note": table.note,
-        },
+        "verdicts": asdict(Tabular(columns=table.columns, rows=table.rows, note=table.note)),
         # Where it lies is said by whoever says it again.
         "machine": {**as_json(result), "out": None, "report": None, "notes": notes, "requests": requests},
     }

@@ -24,6 +24,7 @@ from evalsuite.config import PluginEntry
 from evalsuite.embedders.neighbours import embedder_folder
 from evalsuite.out_dir import OutDir, write_json
 from evalsuite.plan import Plan
+from evalsuite.tabular import Cell, Column, Tabular
 
 Files = Mapping[str, list[int]]
 """Relative path to size in bytes, and times of change of contents and of status in nanoseconds."""
@@ -33,44 +34,12 @@ BESIDE = frozenset((".py", ".json", ".yaml", ".yml", ".txt", ".jinja"))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Head:
-    """Head of a column, as `report.blocks.Column`, which takes a second to import."""
-
-    label: str
-    """Plain text."""
-    kind: str
-    """`text`, `number` or `code`."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Entry:
-    """Entry of a table, as `report.blocks.Cell`."""
-
-    text: str
-    """Plain text."""
-    alert: bool
-    """True where a reader must look."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Verdicts:
-    """What a terminal shows of `report.blocks.Table`."""
-
-    columns: tuple[Head, ...]
-    """Heads."""
-    rows: tuple[tuple[Entry, ...], ...]
-    """Entries, as wide as `columns`."""
-    note: str
-    """How to read it; empty if there is nothing to say."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Said:
     """What is said of a finished run whose out directory still stands."""
 
     notes: tuple[str, ...]
     """Lines to be read before the verdicts."""
-    verdicts: Verdicts
+    verdicts: Tabular
     """The comparisons of the primary cell."""
     machine: Mapping[str, Any]
     """`results.as_json`, nothing asked."""
@@ -159,9 +128,9 @@ def _said(noted: Mapping[str, Any], out: OutDir) -> Said:
     table = noted["verdicts"]
     return Said(
         notes=tuple(noted["notes"]),
-        verdicts=Verdicts(
-            columns=tuple(Head(**column) for column in table["columns"]),
-            rows=tuple(tuple(Entry(**cell) for cell in row) for row in table["rows"]),
+        verdicts=Tabular(
+            columns=tuple(Column(**column) for column in table["columns"]),
+            rows=tuple(tuple(Cell(**cell) for cell in row) for row in table["rows"]),
             note=table["note"],
         ),
         machine={**noted["machine"], "out": str(out.folder), "report": str(out.report)},

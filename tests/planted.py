@@ -69,6 +69,29 @@ TASKS = (
 '''
 
 
+def make_pair(folder: Path) -> Project:
+    """A project of a model that answers with the first choice and of one that wraps the right answer in talk, and a study of both."""
+    made = make_project(folder)
+    made.models(first="stub:first", chatty=f"stub:chatty?sheet={made.sheet}")
+    made.study(models="[first, chatty]", strategies="[{name: zero_shot, format: generate}]")
+    return made
+
+
+def files_of(folder: Path, *but: str) -> dict[str, bytes]:
+    """All that a run leaves in a folder and that is the same whoever runs it: not what tells of seconds, requests and times of files.
+
+    Args:
+        folder: an out directory, or one above several.
+        but: further names of files that are left out.
+    """
+    left_out = ("manifest.json", "timings.json", "standing.json", *but)
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name not in left_out
+    }
+
+
 def make_project(folder: Path, *, seed: int = 0) -> Project:
     """Questions in groups of five, right answers anywhere; every question text is unique."""
     rng = np.random.default_rng(seed)

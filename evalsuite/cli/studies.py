@@ -24,9 +24,10 @@ from evalsuite.cli.base import (
 )
 
 if TYPE_CHECKING:
-    from evalsuite.cli.tables import Tabular
     from evalsuite.plan import Selection
+    from evalsuite.report import Table
     from evalsuite.results import Result
+    from evalsuite.tabular import Tabular
 
 
 def _selection(
@@ -54,7 +55,11 @@ def _show_result(result: Result, as_json: bool) -> None:
 
 
 def _show(
-    notes: Iterable[str], verdicts: Tabular | None, report: Path | None, machine: Mapping[str, Any] | None, rescored: Tabular | None = None
+    notes: Iterable[str],
+    verdicts: Table | Tabular | None,
+    report: Path | None,
+    machine: Mapping[str, Any] | None,
+    rescored: Table | None = None,
 ) -> None:
     """Notes, what a re-scoring changed, the verdicts, and where the report lies; or all of it as one object for machines."""
     if machine is not None:

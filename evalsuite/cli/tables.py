@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from evalsuite.controls import visible
+
+if TYPE_CHECKING:
+    from evalsuite.report.blocks import Table
+    from evalsuite.tabular import Tabular
 
 PLAIN_WIDTH = 160
 """Characters of a line where there is no terminal to ask."""
@@ -15,54 +18,7 @@ MIN_WORDS = 16
 """Characters that a column of words has at least, if its words are as long."""
 
 
-class Head(Protocol):
-    """Head of a column."""
-
-    @property
-    def label(self) -> str:
-        """Plain text."""
-        ...
-
-    @property
-    def kind(self) -> str:
-        """`number`: aligned right."""
-        ...
-
-
-class Entry(Protocol):
-    """Entry of a table."""
-
-    @property
-    def text(self) -> str:
-        """Plain text."""
-        ...
-
-    @property
-    def alert(self) -> bool:
-        """True where a reader must look."""
-        ...
-
-
-class Tabular(Protocol):
-    """A table of the report, or what was noted of one; the report's own types take a second to import."""
-
-    @property
-    def columns(self) -> Sequence[Head]:
-        """Heads."""
-        ...
-
-    @property
-    def rows(self) -> Sequence[Sequence[Entry]]:
-        """Entries, as wide as `columns`."""
-        ...
-
-    @property
-    def note(self) -> str:
-        """How to read it; empty if there is nothing to say."""
-        ...
-
-
-def print_table(table: Tabular) -> None:
+def print_table(table: Table | Tabular) -> None:
     """Print a table to standard output, as wide as the terminal is; colours only on a terminal, and only where a reader must look."""
     from rich import box
     from rich.console import Console

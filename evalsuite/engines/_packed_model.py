@@ -57,15 +57,15 @@ class PackedModel:
             kept: keys and values of the path to its first token, by layer.
             slots: gets those of the rows that it completes.
         """
-        few = self._last is not None and 0 < len(pack.places) * SHARE_WANTED <= len(pack.ids)
-        attending = PackPass(pack, kept, slots, self._n_layers - 1 if few else None)
+        last = self._last if 0 < len(pack.places) * SHARE_WANTED <= len(pack.ids) else None
+        attending = PackPass(pack, kept, slots, None if last is None else self._n_layers - 1)
         if not pack.places.size:
             self._model.base_model(**self._arguments(pack.ids[None], pack.positions[None], attending))
             self.windows = attending.windows
             return torch.empty(0), attending.kept
         columns = torch.from_numpy(pack.places).to(self._device)
         arguments = self._arguments(pack.ids[None], pack.positions[None], attending)
-        with computed_at(self._last, columns) if few and self._last is not None else nullcontext():
+        with nullcontext() if last is None else computed_at(last, columns):
             found, _ = picked_logits(self._model, (torch.zeros_like(columns), columns), arguments)
         self.windows = attending.windows
         return found, attending.kept

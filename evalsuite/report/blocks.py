@@ -15,6 +15,8 @@ from evalsuite.report.explorer_tables import ExplorerData
 from evalsuite.report.facing import Facing
 from evalsuite.report.plots import Plot
 from evalsuite.report.verdicts import Verdict
+from evalsuite.tabular import Cell as Cell
+from evalsuite.tabular import Column as Column
 
 Raw = str | int | float | bool | None
 """A value as it stands in a CSV file; None and NaN are empty fields."""
@@ -87,26 +89,6 @@ class Answer:
     """One per task if there is more than one task, else empty."""
     folded: bool = False
     """True where there are so many findings that they would push the figure off the first screen; shown on demand then."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Column:
-    """Head of one column of a table."""
-
-    label: str
-    """Plain text."""
-    kind: Literal["text", "number", "code"] = "text"
-    """`number`: aligned right in figures of equal width; `code`: monospaced."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Cell:
-    """One entry of a table."""
-
-    text: str
-    """Plain text as shown; empty where there is nothing to show."""
-    alert: bool = False
-    """True where a reader must look (failures, a revision that is not pinned)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

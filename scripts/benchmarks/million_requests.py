@@ -105,7 +105,7 @@ def measure(n_repeats: int) -> Iterator[Claim]:
     )  # fmt: skip
 
 
-def measured(n_requests: int, n_words: int = N_WORDS) -> dict[str, Any]:
+def measured(n_requests: int, n_words: int) -> dict[str, Any]:
     """What a process of its own found."""
     command = [sys.executable, "-m", "benchmarks.million_requests", str(n_requests), str(n_words)]
     done = subprocess.run(command, cwd=SCRIPTS, check=True, capture_output=True, text=True)
@@ -129,7 +129,7 @@ def ours_of(found: Mapping[str, Any]) -> float:
     return sum(us for name, us in us_of(found).items() if name not in ("rendering", "engine"))
 
 
-def write_project(project: Path, n_questions: int, n_words: int = N_WORDS) -> Path:
+def write_project(project: Path, n_questions: int, n_words: int) -> Path:
     """Registry, tasks, data and study; returns the study's file.
 
     Args:

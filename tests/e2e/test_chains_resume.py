@@ -21,7 +21,7 @@ from evalsuite.rescoring import report_study
 from evalsuite.results import Result
 from evalsuite.runner import ModelRun
 from evalsuite.study import run_study
-from tests.planted import Project, make_project
+from tests.planted import Project, files_of, make_project
 
 N_QUESTIONS, N_POOL, N_KILLS = 20, 40, 4
 STRATEGIES = {
@@ -57,15 +57,6 @@ def study(project: Project, name: str, *strategies: str, **changes: str) -> Path
 
 def ran(project: Project, name: str, *strategies: str, store: str = "store", out: str = "", **changes: str) -> Result:
     return run_study(study(project, name, *strategies, **changes), store=project.folder / store, out=project.folder / "out" / (out or name))
-
-
-def files_of(folder: Path) -> dict[str, bytes]:
-    """Everything that a run writes but what says how long it took and how much was asked."""
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name not in ("manifest.json", "timings.json", "standing.json")
-    }
 
 
 def asked_in(log: Path) -> Counter[str]:

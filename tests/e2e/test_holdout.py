@@ -26,7 +26,7 @@ from evalsuite.results import Result
 from evalsuite.seals import openings_of, runs_of
 from evalsuite.study import run_study
 from evalsuite.unsealing import check_seal, holdout_of, journal_run, open_seal
-from tests.planted import Project, make_project
+from tests.planted import Project, files_of, make_project
 
 OPEN = Selection(unseal=True)
 N_KILLS = 2
@@ -61,16 +61,6 @@ def samples_of(result: Result) -> set[str]:
 
 def text_of(result: Result) -> str:
     return (result.out / "report.md").read_text(encoding="utf-8")
-
-
-def files_of(folder: Path) -> dict[str, bytes]:
-    """Everything that is the same whoever runs it: not what tells of seconds and requests."""
-    left_out = ("manifest.json", "timings.json", "standing.json")
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name not in left_out
-    }
 
 
 def groups(project: Project) -> dict[str, str]:

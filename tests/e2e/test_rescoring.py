@@ -11,16 +11,13 @@ import yaml
 from click.testing import CliRunner, Result
 
 from evalsuite.cli import main
-from tests.planted import Project, make_project
+from tests.planted import Project, make_pair
 
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    made = make_project(tmp_path)
     monkeypatch.chdir(tmp_path)
-    made.models(first="stub:first", chatty=f"stub:chatty?sheet={made.sheet}")
-    made.study(models="[first, chatty]", strategies="[{name: zero_shot, format: generate}]")
-    return made
+    return make_pair(tmp_path)
 
 
 def called(*words: str) -> Result:

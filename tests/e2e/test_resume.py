@@ -14,7 +14,7 @@ import pytest
 
 from evalsuite.store import Store
 from evalsuite.study import run_study
-from tests.planted import Project, make_project
+from tests.planted import Project, files_of, make_project
 
 N_KILLS = 20
 N_REQUESTS = 2 * 200 * 2
@@ -29,15 +29,6 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     made = make_project(tmp_path)
     monkeypatch.chdir(tmp_path)
     return made
-
-
-def files_of(folder: Path) -> dict[str, bytes]:
-    """Everything that a run writes but the manifest and the engine seconds, which say how long it took and how much was asked."""
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name not in ("manifest.json", "timings.json", "standing.json")
-    }
 
 
 def n_lines(log: Path) -> int:

@@ -17,16 +17,13 @@ from click.testing import CliRunner
 
 from evalsuite import standing, study
 from evalsuite.cli import main
-from tests.planted import Project, make_project
+from tests.planted import Project, make_pair
 
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    made = make_project(tmp_path)
     monkeypatch.chdir(tmp_path)
-    made.models(first="stub:first", chatty=f"stub:chatty?sheet={made.sheet}")
-    made.study(models="[first, chatty]", strategies="[{name: zero_shot, format: generate}]")
-    return made
+    return make_pair(tmp_path)
 
 
 def run(*words: str, code: int = 0) -> tuple[str, bool]:
@@ -46,7 +43,7 @@ def test_nothing_is_done_again_and_the_same_is_said(project: Project) -> None:
     assert standing.files_in(Path("out")) == before
     # All lines are the same but the one that says what was asked.
     assert said.splitlines()[0] == "400 requests asked, 0 answered from the store"
-    assert again.splitlines()[0] == ("nothing has changed since this report was made: 0 requests asked, 400 answered from the store")
+    assert again.splitlines()[0] == "nothing has changed since this report was made: 0 requests asked, 400 answered from the store"
     assert again.splitlines()[1:] == said.splitlines()[1:]
     told, ran = run("--json")
     assert not ran

@@ -54,7 +54,6 @@ def test_cycles_are_still_found() -> None:
 
 ROUNDS = """
 import resource
-import sys
 import numpy as np
 from evalsuite.collection import KEPT, KEPT_BY_DEFAULT, give_freed_memory_back, keep_freed_memory
 
