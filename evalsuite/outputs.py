@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from operator import itemgetter
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -101,6 +102,10 @@ UNREAD = frozenset(("study", "request_keys", "tags", "n_votes_missing"))
 """Columns of scores.parquet that no estimate and no part of the report reads: a sixth of what all of them take in memory."""
 
 
+VARIED = frozenset(("sample_id", "content_hash", "prompt", "request_keys", "p_choices", "label_mass"))
+"""Columns of both tables of which hardly an entry is like another."""
+
+
 @dataclass(slots=True)
 class TableWriter:
     """Writes rows to a Parquet file in parts, and puts the file in place only when it is whole."""
@@ -110,13 +115,23 @@ class TableWriter:
     n_rows_in_part: int = 20_000
     n_rows_held: int = 1_000
     """Rows that are held as Python's objects, which take many times the room of Arrow's."""
-    _rows: list[Mapping[str, Any]] = field(default_factory=list)
+    _rows: list[tuple[Any, ...]] = field(default_factory=list)
     _batches: list[pa.RecordBatch] = field(default_factory=list)
     _writer: pq.ParquetWriter | None = None
+    _entries: Callable[[Mapping[str, Any]], tuple[Any, ...]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.n_rows_held = min(self.n_rows_held, self.n_rows_in_part)
+        # All at once while the row is at hand: a table's rows together are more than a processor keeps near.
+        self._entries = itemgetter(*self.schema.names)
 
     def __enter__(self) -> TableWriter:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._writer = pq.ParquetWriter(self._partial, self.schema, compression="zstd")
+        # A dictionary of texts that all differ costs time and room.
+        repeated = [
+            f"{entry.name}.list.element" if entry.type == TEXTS else entry.name for entry in self.schema if entry.name not in VARIED
+        ]
+        self._writer = pq.ParquetWriter(self._partial, self.schema, compression="zstd", use_dictionary=repeated)
         return self
 
     @property
@@ -124,14 +139,16 @@ class TableWriter:
         return partial_path(self.path)
 
     def add(self, row: Mapping[str, Any]) -> None:
-        """Add one row; missing columns are null."""
-        self._rows.append(row)
-        if len(self._rows) >= min(self.n_rows_held, self.n_rows_in_part):
+        """Add one row, None where there is nothing; KeyError where a column is left out."""
+        self._rows.append(self._entries(row))
+        if len(self._rows) >= self.n_rows_held:
             self._pack()
 
     def _pack(self) -> None:
         if self._rows:
-            self._batches.append(pa.RecordBatch.from_pylist(self._rows, schema=self.schema))
+            columns = zip(*self._rows, strict=True)
+            arrays = [packed_column(column, kind) for column, kind in zip(columns, self.schema.types, strict=True)]
+            self._batches.append(pa.RecordBatch.from_arrays(arrays, schema=self.schema))
         self._rows = []
         if sum(batch.num_rows for batch in self._batches) >= self.n_rows_in_part:
             self._flush()
@@ -151,6 +168,14 @@ class TableWriter:
             self._partial.replace(self.path)
         else:
             self._partial.unlink(missing_ok=True)
+
+
+def packed_column(entries: tuple[Any, ...], kind: pa.DataType) -> pa.Array:
+    """Entries of a column as Arrow holds them. Rows come cell by cell, so that most columns say one thing all along."""
+    first = entries[0]
+    if (first is None or isinstance(first, str | int)) and entries.count(first) == len(entries):
+        return pa.repeat(pa.scalar(first, kind), len(entries))
+    return pa.array(entries, kind)
 
 
 def plan_row(plan: Plan, item: Item, prompt: str | None, keys: Sequence[str], exemplars: Sequence[str] = ()) -> dict[str, Any]:

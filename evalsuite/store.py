@@ -20,6 +20,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from itertools import chain
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +32,9 @@ from evalsuite.types import Failure, Outcome, Request, Response
 SCHEMA = "evalsuite-request-1"
 N_OPEN = 64
 """Most journals open at once."""
-FIELDS: Mapping[type[Outcome], tuple[tuple[str, Any], ...]] = {
-    kind: tuple((item.name, item.default) for item in fields(kind)) for kind in (Response, Failure)
-}
-"""Names and defaults of what is written of an outcome; looked up once, since it is needed for every one."""
+FIELDS = {kind: tuple((item.name, item.default) for item in fields(kind)) for kind in (Response, Failure)}
+ENTRIES = {kind: attrgetter(*(name for name, _ in named)) for kind, named in FIELDS.items()}
+"""Names and defaults of what is written of an outcome, and how all of it is read; looked up once, since it is needed for every one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -94,7 +94,8 @@ def request_key(identity: Identity, request: Request, packed: bytes | None = Non
 def outcome_as_json(outcome: Outcome) -> dict[str, Any]:
     """An outcome as JSON-ready mapping; fields at their default are left out, a vector becomes base64 text."""
     content: dict[str, Any] = {"failed": True} if isinstance(outcome, Failure) else {}
-    content |= {name: value for name, default in FIELDS[type(outcome)] if (value := getattr(outcome, name)) != default}
+    entries = zip(FIELDS[type(outcome)], ENTRIES[type(outcome)](outcome), strict=True)
+    content |= {name: entry for (name, default), entry in entries if entry != default}
     if "vector" in content:
         content["vector"] = b64encode(content["vector"]).decode("ascii")
     return content

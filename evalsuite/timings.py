@@ -11,6 +11,7 @@ import json
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Literal
 
@@ -58,18 +59,20 @@ def uses_by_key(keys: Sequence[str], wave: Sequence[Asked[Any]], wanted: Collect
     """
     found: dict[str, tuple[Use, ...]] = {}
     name: Item | Preparation | None = None
-    use: Use = ("", "", "answer")
+    alone: tuple[Use, ...] = ()
     for key, asked in zip(keys, wave, strict=True):
         if key not in wanted:
             continue
         if asked.name is not name:
             name = asked.name
             use = use_of(asked.name)
+            # One for all neighbours that are wanted for the same.
+            alone = alone if alone == (use,) else (use,)
         known = found.get(key)
         if known is None:
-            found[key] = (use,)
-        elif use not in known:
-            found[key] = (*known, use)
+            found[key] = alone
+        elif alone[0] not in known:
+            found[key] = (*known, *alone)
     return found
 
 
@@ -103,13 +106,13 @@ def timed(
 
 
 def _share(seconds: float, places: Sequence[int], uses: Sequence[Sequence[Use]], timings: dict[Use, Timing]) -> None:
-    for place in places:
-        for use in uses[place]:
-            timing = timings.get(use)
-            if timing is None:
-                timing = timings[use] = Timing()
-            timing.n_asked += 1
-            timing.engine_s += seconds / len(places)
+    # Neighbours are mostly wanted for the same, and then hold the same record of it.
+    for wanted_for, same in groupby(map(uses.__getitem__, places)):
+        n_asked = sum(1 for _ in same)
+        for use in wanted_for:
+            timing = timings.setdefault(use, Timing())
+            timing.n_asked += n_asked
+            timing.engine_s += n_asked * seconds / len(places)
 
 
 def timing_rows(path: Path, plan_hash: str, models: Mapping[str, Mapping[Use, Timing]]) -> list[dict[str, Any]]:

@@ -33,7 +33,7 @@ T = TypeVar("T")
 Name = TypeVar("Name")
 
 
-# Not frozen, as `Answered` below: there is one per request, and to make a frozen one takes three times as long.
+# Not frozen, as `Answered` and `Finished` below: there is one per request, and to make a frozen one takes three times as long.
 @dataclass(kw_only=True, slots=True)
 class Asked(Generic[Name]):
     """One request of a wave, and whose it is; never changed."""
@@ -58,9 +58,9 @@ class Answered:
     """What came back."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True)
 class Finished(Generic[Name, T]):
-    """A program that has returned."""
+    """A program that has returned; never changed."""
 
     name: Name
     """The program's name."""

@@ -8,6 +8,7 @@ their calibration is that of the scores. Everything here is exploratory: no stud
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,6 +22,7 @@ from evalsuite.stats.arrays import IntArray, cluster_t_interval, partition
 from evalsuite.stats.columns import numbers_in, rows_of
 from evalsuite.stats.confidence import Judged, bin_numbers, calibration_error, judge, selective_accuracy, share_interval
 from evalsuite.stats.design import AnalysisDesign
+from evalsuite.stats.ordering import sorted_cells
 from evalsuite.stats.randomisation import sign_flip_p
 from evalsuite.stats.tables import KEPT_COLUMNS, MISSING_STATUSES, UNIT, Condition, excluded_samples, pair_units, sample_means
 from evalsuite.types import Answer, Sample
@@ -63,15 +65,17 @@ def calibration_frames(scores: pd.DataFrame, design: AnalysisDesign) -> Calibrat
         Four frames; empty with their columns where no cell has probabilities. Does not depend on the order of rows.
     """
     rows = answers_with_probabilities(scores, design)
-    # Only what is read below, since each cell is sorted.
+    # Only what is read below, since all of it is sorted.
     rows = rows[[name for name in rows.columns if name in (*CELL, *UNIT, *PAIRED, "p_choices", "shown_position", "position")]]
     calibration: list[dict[str, Any]] = []
     reliability: list[dict[str, Any]] = []
     selective: list[dict[str, Any]] = []
     briers: dict[Condition, dict[str, pd.DataFrame]] = {}
-    for key, cell in rows.groupby(CELL, sort=True, observed=True):
-        named = dict(zip(CELL, map(str, key), strict=True))
-        cell = cell.sort_values(UNIT)
+    cells = sorted_cells(rows, CELL, UNIT)
+    rows = rows.take(cells.order)
+    for begin, end in itertools.pairwise(cells.bounds):
+        named = dict(zip(CELL, cells.cell_at(begin), strict=True))
+        cell = rows.iloc[begin:end]
         found = judged_cell(cell)
         if found is None:
             continue

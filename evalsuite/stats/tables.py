@@ -20,6 +20,8 @@ import pandas as pd
 from evalsuite.config import Exclusion
 from evalsuite.metrics.base import Metric
 from evalsuite.stats.arrays import FloatArray, IntArray, cluster_t_interval, partition
+from evalsuite.stats.columns import names_in, objects_in, taken
+from evalsuite.stats.ordering import sorted_cells
 from evalsuite.stats.set_metrics import Predictions, set_metric_interval
 from evalsuite.types import STATUSES
 
@@ -117,17 +119,14 @@ def split_conditions(scores: pd.DataFrame, metrics: Mapping[str, Metric]) -> dic
     """
     check_scores(scores, metrics)
     cells: dict[Condition, dict[str, pd.DataFrame]] = {}
-    # Sorted once as whole numbers, then sliced: a study has millions of answers, and names are slow to sort.
-    codes, names = zip(*(pd.factorize(scores[name], sort=True) for name in (*CELL, *UNIT)), strict=True)
-    order = np.lexsort(codes[::-1])
-    table = scores.reindex(columns=list(KEPT_COLUMNS)).take(order)
-    table = table.assign(value=pd.to_numeric(table["value"]).astype(float), label_mass=pd.to_numeric(table["label_mass"]).astype(float))
-    own = np.stack([code[order] for code in codes]) if len(order) else np.zeros((len(codes), 0), dtype=np.int64)
-    begins = np.flatnonzero(np.append(True, (own[: len(CELL), 1:] != own[: len(CELL), :-1]).any(axis=0))) if len(order) else ()
-    for begin, end in itertools.pairwise((*begins, len(order))):
-        task, metric, strategy, perturbation, model = (str(names[at][own[at, begin]]) for at in range(len(CELL)))
+    found = sorted_cells(scores, CELL, UNIT)
+    kept = scores.reindex(columns=list(KEPT_COLUMNS))
+    kept = kept.assign(value=pd.to_numeric(kept["value"]).astype(float), label_mass=pd.to_numeric(kept["label_mass"]).astype(float))
+    table = pd.DataFrame({name: taken(kept[name], found.order) for name in KEPT_COLUMNS}, copy=False)
+    for begin, end in itertools.pairwise(found.bounds):
+        task, metric, strategy, perturbation, model = found.cell_at(begin)
         condition = Condition(task=task, metric=metric, strategy=strategy, perturbation=perturbation)
-        index = units_index(names[len(CELL) :], own[len(CELL) :, begin:end])
+        index = units_index(found.names[len(CELL) :], found.codes[len(CELL) :, begin:end])
         cells.setdefault(condition, {})[model] = table.iloc[begin:end].set_axis(index, axis=0)
     return cells
 
@@ -225,10 +224,10 @@ def pair_units(
         return empty_units(n_all, "no scores of " + " and ".join(side for side, cell in (("a", cell_a), ("b", cell_b)) if cell is None))
     index = cell_a.index if cell_a.index.equals(cell_b.index) else cell_a.index.union(cell_b.index)
     sides = [cell if cell.index is index or cell.index.equals(index) else cell.reindex(index) for cell in (cell_a, cell_b)]
-    samples = index.get_level_values("sample_id").to_numpy(dtype=str)
     # Plain arrays from here on: this is done for every pair in every condition by every analysis.
-    status_a, status_b = (side["status"].to_numpy(dtype=object, na_value=np.nan) for side in sides)
-    hash_a, hash_b = (side["content_hash"].to_numpy(dtype=object, na_value=np.nan) for side in sides)
+    samples = names_in(index, "sample_id")
+    status_a, status_b = (objects_in(side["status"]) for side in sides)
+    hash_a, hash_b = (objects_in(side["content_hash"]) for side in sides)
     asked = ~np.isin(samples, np.array(list(excluded), dtype=str)) & (status_a != "refused") & (status_b != "refused")
     failed = (status_a == "failed").astype(int) + (0 if cell_a is cell_b else (status_b == "failed").astype(int))
     alone = pd.isna(status_a) | pd.isna(status_b)

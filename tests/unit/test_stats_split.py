@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evalsuite.metrics import METRICS
-from evalsuite.outputs import PLAN_SCHEMA, SCORES_SCHEMA, UNREAD, TableWriter, analysed_scores, prompts_at
+from evalsuite.outputs import PLAN_SCHEMA, SCORES_SCHEMA, TEXTS, UNREAD, TableWriter, analysed_scores, packed_column, prompts_at
 from evalsuite.report.explorer_packing import _shares
 from evalsuite.stats.columns import rows_of
 from evalsuite.stats.tables import KEPT_COLUMNS, UNIT, Condition, PairedUnits, empty_units, sample_means, split_conditions
@@ -27,6 +28,7 @@ def plain_cells(scores: pd.DataFrame) -> dict[Condition, dict[str, pd.DataFrame]
     """One group after the other, each with an index of its own."""
     table = scores.reindex(columns=[*dict.fromkeys(("task", "metric", "strategy", "perturbation", "model", *UNIT, *KEPT_COLUMNS))])
     table = table.assign(value=table["value"].astype(float), label_mass=table["label_mass"].astype(float))
+    table = table.assign(**{name: table[name].astype(object) for name in KEPT_COLUMNS if isinstance(table[name].dtype, pd.StringDtype)})
     cells: dict[Condition, dict[str, pd.DataFrame]] = {}
     for key, part in table.groupby(["task", "metric", "strategy", "perturbation", "model"], sort=True):
         task, metric, strategy, perturbation, model = map(str, key)
@@ -85,7 +87,7 @@ def test_scores_are_read_as_they_were_written(tmp_path: Path) -> None:
     ]
     with TableWriter(tmp_path / "scores.parquet", SCORES_SCHEMA) as table:
         for row in rows:
-            table.add(row)
+            table.add(dict.fromkeys(SCORES_SCHEMA.names) | row)
     frame = analysed_scores(tmp_path / "scores.parquet")
     assert list(frame.columns) == [name for name in SCORES_SCHEMA.names if name not in UNREAD]
     shares = rows_of(frame["p_choices"])
@@ -95,11 +97,25 @@ def test_scores_are_read_as_they_were_written(tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(frame.drop(columns="p_choices"), whole.drop(columns=["p_choices", *UNREAD]))
 
 
+def test_a_row_that_lacks_a_column_is_refused_and_leaves_no_table(tmp_path: Path) -> None:
+    with pytest.raises(KeyError, match="model"), TableWriter(tmp_path / "plan.parquet", PLAN_SCHEMA) as table:
+        table.add(dict.fromkeys(PLAN_SCHEMA.names[1:]))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("entries", [[0.0, -0.0], [1, 1], ["a", "a"], [None, None], [None, "a"], [[], []], [["x"], None], [True, True]])
+def test_a_column_is_packed_as_its_entries_are(entries: list[Any]) -> None:
+    kind = {float: pa.float64(), int: pa.int32(), list: TEXTS, bool: pa.bool_()}.get(type(entries[0]), pa.string())
+    packed = packed_column(tuple(entries), kind)
+    assert packed.equals(pa.array(entries, kind))
+    assert list(map(repr, packed.to_pylist())) == list(map(repr, entries))
+
+
 def test_prompts_are_fetched_by_row(tmp_path: Path) -> None:
     prompts = [None if number % 4 == 3 else f"prompt {number // 2}" for number in range(23)]
     with TableWriter(tmp_path / "plan.parquet", PLAN_SCHEMA, n_rows_in_part=5) as table:
         for prompt in prompts:
-            table.add({"prompt": prompt})
+            table.add(dict.fromkeys(PLAN_SCHEMA.names) | {"prompt": prompt})
     assert pq.ParquetFile(tmp_path / "plan.parquet").num_row_groups == 5
     wanted = np.array([0, 3, 4, 5, 5, 19, 20, 22])
     assert prompts_at(tmp_path / "plan.parquet", wanted) == [prompts[number] for number in wanted]
