@@ -13,6 +13,7 @@ import json
 import os
 import platform
 import sys
+from datetime import date
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -47,6 +48,7 @@ def main() -> int:
     chosen = parser.parse_args()
     rows: list[dict[str, Any]] = []
     left_out: list[str] = []
+    chosen.out.parent.mkdir(parents=True, exist_ok=True)
     print(f"{'case':<44} {'ours':>8} {'peer':>8} {'ratio (min to max)':>22} {'target':>7} {'holds':>6} {'with load':>10}", flush=True)
     for name in [chosen.only] if chosen.only else MODULES:
         module = importlib.import_module(f"benchmarks.{name}")
@@ -56,10 +58,10 @@ def main() -> int:
             continue
         for measurement in module.measure(3 if chosen.quick else 5):
             row = measurement.row() if isinstance(measurement, Claim) else row_of(measurement)
-            rows.append(row)
+            rows.append({**row, "on": date.today().isoformat()})
+            # After each, since all of them take an hour.
+            chosen.out.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
             print(line_of_claim(row) if isinstance(measurement, Claim) else line_of(row), flush=True)
-    chosen.out.parent.mkdir(parents=True, exist_ok=True)
-    chosen.out.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
     print(*left_out, chosen.out, sep="\n")
     return 0 if all(row.get("equal", True) for row in rows) else 1
 
