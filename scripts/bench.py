@@ -13,7 +13,7 @@ import json
 import os
 import platform
 import sys
-from datetime import date
+from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -58,7 +58,7 @@ def main() -> int:
             continue
         for measurement in module.measure(3 if chosen.quick else 5):
             row = measurement.row() if isinstance(measurement, Claim) else row_of(measurement)
-            rows.append({**row, "on": date.today().isoformat()})
+            rows.append({**row, "on": datetime.now(UTC).date().isoformat()})
             # After each, since all of them take an hour.
             chosen.out.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
             print(line_of_claim(row) if isinstance(measurement, Claim) else line_of(row), flush=True)
