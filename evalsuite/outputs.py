@@ -101,7 +101,6 @@ first turn, null where there is one turn. `suggested_index`: original index of t
 UNREAD = frozenset(("study", "request_keys", "tags", "n_votes_missing"))
 """Columns of scores.parquet that no estimate and no part of the report reads: a sixth of what all of them take in memory."""
 
-
 VARIED = frozenset(("sample_id", "content_hash", "prompt", "request_keys", "p_choices", "label_mass"))
 """Columns of both tables of which hardly an entry is like another."""
 

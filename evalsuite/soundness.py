@@ -111,7 +111,7 @@ def _texts_in(held: object) -> str:
     if isinstance(held, str):
         return held
     if isinstance(held, tuple):
-        return "".join([text for text in held if isinstance(text, str)]) if held else ""
+        return "".join([text for text in held if isinstance(text, str)])
     if isinstance(held, Mapping):
         return _texts_in((*held, *held.values()))
     return ""

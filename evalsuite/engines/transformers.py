@@ -106,10 +106,12 @@ class TransformersEngine:
         """Give all memory back. Idempotent."""
         if self._checkpoint is None:
             return
+        on_cpu = self._checkpoint.device.type == "cpu"
         self._checkpoint, self._packed = None, None
         del self._padded
         gc.collect()
-        keep_freed_memory(KEPT_BY_DEFAULT)
+        if on_cpu:
+            keep_freed_memory(KEPT_BY_DEFAULT)
         give_freed_memory_back()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()

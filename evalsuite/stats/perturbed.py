@@ -12,6 +12,7 @@ import pandas as pd
 
 from evalsuite.metrics.base import Metric
 from evalsuite.stats.arrays import cluster_t_interval, partition
+from evalsuite.stats.columns import objects_in
 from evalsuite.stats.design import MIN_GROUPS, AnalysisDesign
 from evalsuite.stats.differences import sample_differences
 from evalsuite.stats.judged_under import judged_metric, placed
@@ -235,7 +236,7 @@ def same_choice(cell: pd.DataFrame, other: pd.DataFrame) -> npt.NDArray[np.bool_
     """
     read = (cell["status"] == "scored").to_numpy() & (other["status"] == "scored").to_numpy()
     one, two = (pd.to_numeric(side["answer_index"]).to_numpy(dtype=np.float64, na_value=np.nan) for side in (cell, other))
-    all_one, all_two = (side["answer_indices"].to_numpy(dtype=object, na_value=np.nan) for side in (cell, other))
+    all_one, all_two = (objects_in(side["answer_indices"]) for side in (cell, other))
     both_lists = pd.notna(all_one) & pd.notna(all_two)
     return np.asarray(read & np.where(both_lists, all_one == all_two, one == two), dtype=np.bool_)
 

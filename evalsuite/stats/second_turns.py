@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from evalsuite.stats.arrays import FloatArray
+from evalsuite.stats.columns import names_in
 from evalsuite.stats.design import MIN_GROUPS, AnalysisDesign
 from evalsuite.stats.ratios import ratio_interval
 from evalsuite.stats.right_answers import right_cells
@@ -126,7 +127,7 @@ def _turns(answers: pd.DataFrame) -> Turns:
     right = scored & (answers["value"].to_numpy(dtype=np.float64, na_value=np.nan) == 1)
     wrong_first = read & ~right_first
     adoptable = read & ~np.isnan(suggested) & (first != suggested)
-    samples = answers.index.get_level_values("sample_id").to_numpy(dtype=str)
+    samples = names_in(answers.index, "sample_id")
     _, place, index, counts = np.unique(samples, return_index=True, return_inverse=True, return_counts=True)
 
     def averaged(applies: npt.NDArray[np.bool_]) -> FloatArray:

@@ -88,21 +88,24 @@ def measure(n_repeats: int) -> Iterator[Claim]:
     Args:
         n_repeats: runs of the small study, of which the median counts.
     """
-    small = [measured(N_SMALL, N_FEW_WORDS) for _ in range(n_repeats)]
-    large, long = measured(N_LARGE, N_FEW_WORDS), measured(N_LARGE, N_WORDS)
-    beside = median(found["whole"] for found in small)
-    for found, name, target in ((large, "a million requests, each", MOST_US), (long, "  of 1,200 tokens, each", None)):
-        yield Claim(case=name, ours=ours_of(found), target=target, at_most=True, unit="us", detail=told(found))
-        for part in ("rendering", "engine"):
-            detail = "beside a million requests"
-            yield Claim(case=f"    {part}", ours=us_of(found)[part], target=None, at_most=True, unit="us", detail=detail)
-    for found, name, most_gib in ((large, "a million requests, memory", MOST_GIB), (long, "  of 1,200 tokens, memory", None)):
-        detail = "largest memory of the process: " + ", ".join(f"{stage} {gib:.2f}" for stage, gib in found["memory_gib"].items())
-        yield Claim(case=name, ours=found["memory_gib"]["whole"], target=most_gib, at_most=True, unit="GiB", detail=detail)
+    large = measured(N_LARGE, N_FEW_WORDS)
+    yield from claims_of(large, "a million requests", MOST_US, MOST_GIB)
+    beside = median(measured(N_SMALL, N_FEW_WORDS)["whole"] for _ in range(n_repeats))
     yield Claim(
         case="a million requests over 100,000", ours=large["whole"] / beside, target=MOST_RATIO, at_most=True, unit="x",
         detail=f"processor time of the whole, {large['whole']:.0f} s over {beside:.1f} s",
     )  # fmt: skip
+    yield from claims_of(measured(N_LARGE, N_WORDS), "  of 1,200 tokens", None, None)
+
+
+def claims_of(found: Mapping[str, Any], name: str, most_us: float | None, most_gib: float | None) -> Iterator[Claim]:
+    """Time and memory of a large study, and what rendering and the engine take beside it."""
+    yield Claim(case=f"{name}, each", ours=ours_of(found), target=most_us, at_most=True, unit="us", detail=told(found))
+    for part in ("rendering", "engine"):
+        detail = "beside a million requests"
+        yield Claim(case=f"    {part}", ours=us_of(found)[part], target=None, at_most=True, unit="us", detail=detail)
+    detail = "largest memory of the process: " + ", ".join(f"{stage} {gib:.2f}" for stage, gib in found["memory_gib"].items())
+    yield Claim(case=f"{name}, memory", ours=found["memory_gib"]["whole"], target=most_gib, at_most=True, unit="GiB", detail=detail)
 
 
 def measured(n_requests: int, n_words: int) -> dict[str, Any]:
